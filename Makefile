@@ -1,0 +1,57 @@
+# Needs make, a POSIX shell and Python 3.9 or newer; everything else is installed into .venv.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+CHECKED := xchws tests $(foreach room,examples benchmarks,$(if $(wildcard $(room)/*.py $(room)/*/*.py),$(room)))
+
+# .ci/venv is told whether PYTHON was asked for or is the default above.
+export PYTHON
+export PYTHON_FROM := $(origin PYTHON)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-lowest test-all lint format clean
+
+help:
+	@echo "make demo         the five clients against simulated exchanges on this machine, no key needed"
+	@echo "make test         the whole suite, with coverage"
+	@echo "make test-lowest  the suite with the lowest version of every dependency, on the oldest Python found"
+	@echo "make test-all     the suite on every Python from 3.9 on that is found"
+	@echo "make lint         ruff and mypy"
+	@echo "make format       lets ruff lay out the code"
+	@echo "make clean        removes everything that these have made"
+	@echo
+	@echo "PYTHON=python3.11 names another Python; PYTEST_ARGS='-k kyan -x' goes to pytest."
+
+demo:
+	@.ci/venv $(VENV) cli,sandbox test test,lint
+	$(BIN)/xchws demo
+
+test:
+	@.ci/venv $(VENV) test test,lint
+	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+test-lowest:
+	.ci/test-lowest $(PYTEST_ARGS)
+
+test-all:
+	.ci/test-all $(PYTEST_ARGS)
+
+lint:
+	@.ci/venv $(VENV) test,lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(CHECKED)
+
+format:
+	@.ci/venv $(VENV) test,lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .venvs build dist *.egg-info .coverage .coverage.* htmlcov
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find xchws tests examples docs benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,52 @@
+"""What holds for every test: it ends the threads it started, and it runs the same way each time.
+
+Knows nothing of xchws.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from typing import Iterator, List
+
+import pytest
+from hypothesis import settings
+
+THREADS_END_WITHIN = 5.0
+"""How long a thread may outlive its test, in seconds."""
+
+# The same examples in every run: a red suite is red again when it is run again. To look for new ones:
+# pytest --hypothesis-profile=explore
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("explore", max_examples=2_000, deadline=None, print_blob=True)
+settings.load_profile("ci")
+
+
+def _alive(threads: List[threading.Thread], patience: float) -> List[threading.Thread]:
+    """Give those of the threads that have not ended after `patience` seconds in all."""
+    deadline = time.monotonic() + patience
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return [thread for thread in threads if thread.is_alive()]
+
+
+def _stack(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    where = "".join(traceback.format_stack(frame)) if frame is not None else "  (no frame)\n"
+    return f"{thread.name}{' (daemon)' if thread.daemon else ''} stands at\n{where}"
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left_behind() -> Iterator[None]:
+    """Fails a test that leaves a thread running. Fixtures of wider scope start before this one and may keep theirs."""
+    before = set(threading.enumerate())
+    yield
+    left = _alive([thread for thread in threading.enumerate() if thread not in before], THREADS_END_WITHIN)
+    if left:
+        pytest.fail(
+            f"{len(left)} thread(s) outlived the test by {THREADS_END_WITHIN:g} s:\n\n"
+            + "\n".join(_stack(thread) for thread in left),
+            pytrace=False,
+        )
