@@ -1,0 +1,1 @@
+"""What decides: no thread, no socket, no clock, no randomness; bytes and calls in, lists out."""
