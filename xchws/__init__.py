@@ -1,0 +1,116 @@
+"""xchws: a live WebSocket connection to an exchange for code without asyncio. Callbacks in, threads hidden.
+
+import xchws
+
+client = xchws.Indodax(key, secret)
+
+@client.on_order
+def changed(order):
+    print(order.symbol, order.side, order.status, order.filled, "of", order.quantity)
+
+client.run_forever()
+"""
+
+from __future__ import annotations
+
+from xchws.backoff import Backoff
+from xchws.client import Client
+from xchws.errors import (
+    AuthenticationFailed,
+    CallbackError,
+    ConfigurationError,
+    ConnectionFailed,
+    ConnectionLost,
+    ExchangeError,
+    HandshakeRejected,
+    OpenFailed,
+    ProtocolError,
+    RateLimited,
+    RequestRejected,
+    Silent,
+    SlowConsumer,
+    StateError,
+    SubscriptionRejected,
+    WaitTimeout,
+    XchwsError,
+)
+from xchws.events import (
+    Balance,
+    BookLevel,
+    Connected,
+    Data,
+    Disconnected,
+    Event,
+    Failure,
+    Fill,
+    Gap,
+    Message,
+    Order,
+    OrderBook,
+    OrderStatus,
+    Other,
+    Position,
+    State,
+    StateChanged,
+    Stopped,
+    Suspended,
+    Ticker,
+    Trade,
+    Transfer,
+)
+from xchws.exchanges.indodax.client import Indodax
+from xchws.exchanges.richamster.client import Richamster
+from xchws.status import Status
+from xchws.waiting import EventStream, Expectation, Subscription
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AuthenticationFailed",
+    "Backoff",
+    "Balance",
+    "BookLevel",
+    "CallbackError",
+    "Client",
+    "ConfigurationError",
+    "Connected",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "Data",
+    "Disconnected",
+    "Event",
+    "EventStream",
+    "ExchangeError",
+    "Expectation",
+    "Failure",
+    "Fill",
+    "Gap",
+    "HandshakeRejected",
+    "Indodax",
+    "Message",
+    "OpenFailed",
+    "Order",
+    "OrderBook",
+    "OrderStatus",
+    "Other",
+    "Position",
+    "ProtocolError",
+    "RateLimited",
+    "RequestRejected",
+    "Richamster",
+    "Silent",
+    "SlowConsumer",
+    "State",
+    "StateChanged",
+    "StateError",
+    "Status",
+    "Stopped",
+    "Subscription",
+    "SubscriptionRejected",
+    "Suspended",
+    "Ticker",
+    "Trade",
+    "Transfer",
+    "WaitTimeout",
+    "XchwsError",
+]

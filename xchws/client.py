@@ -1,0 +1,622 @@
+"""Client: what every client of an exchange can do. The exchanges' own clients add their arguments and subscriptions."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import difflib
+import itertools
+import logging
+import os
+import random
+import threading
+import weakref
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Type, TypeVar, Union
+
+from xchws import clock
+from xchws.backoff import Backoff
+from xchws.errors import ConfigurationError, StateError, WaitTimeout, XchwsError
+from xchws.events import (
+    Balance,
+    BookLevel,
+    Connected,
+    Disconnected,
+    Event,
+    Failure,
+    Fill,
+    Gap,
+    Message,
+    Order,
+    OrderBook,
+    Other,
+    Position,
+    State,
+    StateChanged,
+    Stopped,
+    Suspended,
+    Ticker,
+    Trade,
+    Transfer,
+)
+from xchws.exchanges.exchange import Exchange
+from xchws.hooks import Hook
+from xchws.runtime.dispatcher import Dispatcher
+from xchws.runtime.loop import Loop
+from xchws.runtime.registry import QUEUE, Registry
+from xchws.runtime.signals import sigterm_interrupts
+from xchws.sansio.actions import Resolved, Settled, Topic
+from xchws.sansio.session import Session, Terms
+from xchws.status import Status
+from xchws.transports import tls as transports_tls
+from xchws.transports.connection import Opening
+from xchws.transports.http import Http
+from xchws.transports.proxy import Proxy
+from xchws.transports.route import Route
+from xchws.waiting import EventStream, Expectation, Subscription, checked_timeout, remaining, wanted
+
+if TYPE_CHECKING:
+    import ssl
+    from types import TracebackType
+
+    from typing_extensions import Literal, TypedDict
+
+    class ClientOptions(TypedDict, total=False):
+        """The keyword arguments that every client takes; Client says what they mean."""
+
+        backoff: Optional[Backoff]
+        open_timeout: float
+        ping_interval: Optional[float]
+        ping_timeout: Optional[float]
+        proxy: Optional[str]
+        tls: Optional[ssl.SSLContext]
+        capacity: int
+        callbacks: Literal["thread", "inline"]
+        on_order: Callable[[Any], Any]
+        on_fill: Callable[[Any], Any]
+        on_balance: Callable[[Any], Any]
+        on_position: Callable[[Any], Any]
+        on_transfer: Callable[[Any], Any]
+        on_trade: Callable[[Any], Any]
+        on_ticker: Callable[[Any], Any]
+        on_order_book: Callable[[Any], Any]
+        on_book_level: Callable[[Any], Any]
+        on_other: Callable[[Any], Any]
+        on_connect: Callable[[Any], Any]
+        on_disconnect: Callable[[Any], Any]
+        on_gap: Callable[[Any], Any]
+        on_suspend: Callable[[Any], Any]
+        on_state: Callable[[Any], Any]
+        on_stop: Callable[[Any], Any]
+        on_error: Callable[[Any], Any]
+        on_message: Callable[[Any], Any]
+
+
+_log = logging.getLogger("xchws")
+
+E = TypeVar("E", bound=Event)
+F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound="Client")
+
+_MAX_MESSAGE = 16 * 1024 * 1024  # bytes; the largest message known of the five exchanges has some 100 KiB
+_started: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+def _error_of(event: Event) -> XchwsError:
+    assert isinstance(event, Failure)
+    return event.error
+
+
+def _data_of(event: Event) -> Any:
+    assert isinstance(event, Message)
+    return event.data
+
+
+class Client:
+    """A live connection to one exchange. It is made by an exchange's own class.
+
+    The constructor does no I/O and starts no thread. All durations are seconds.
+
+    Args:
+        exchange: what is on the other side.
+        backoff: how long to wait between tries; None: the exchange's default.
+        open_timeout: for everything from the dial to READY.
+        ping_interval: own pings after so long a quiet, where the exchange allows them; None: none.
+        ping_timeout: how long to wait for any sign of life after a ping; None: for ever.
+        proxy: `http://[user:password@]host:port`, `socks5://…`; None: the environment's.
+        tls: the context for wss and https; None: the system's certificates are verified.
+        capacity: how many events may wait for the callbacks; more: SlowConsumer, and the connection is remade.
+        callbacks: "thread": on a thread of their own; "inline": on the owner thread, for the lowest latency; a slow
+            function holds up the connection then, and waiting inside one raises StateError.
+        on_…: functions to register, as by the methods of that name.
+
+    Raises:
+        ConfigurationError: an argument that cannot work; the text says what it may be.
+    """
+
+    on_order: Hook[Order] = Hook(Order)
+    on_fill: Hook[Fill] = Hook(Fill)
+    on_balance: Hook[Balance] = Hook(Balance)
+    on_position: Hook[Position] = Hook(Position)
+    on_transfer: Hook[Transfer] = Hook(Transfer)
+    on_trade: Hook[Trade] = Hook(Trade)
+    on_ticker: Hook[Ticker] = Hook(Ticker)
+    on_order_book: Hook[OrderBook] = Hook(OrderBook)
+    on_book_level: Hook[BookLevel] = Hook(BookLevel)
+    on_other: Hook[Other] = Hook(Other)
+    on_connect: Hook[Connected] = Hook(Connected)
+    on_disconnect: Hook[Disconnected] = Hook(Disconnected)
+    on_gap: Hook[Gap] = Hook(Gap)
+    on_suspend: Hook[Suspended] = Hook(Suspended)
+    on_state: Hook[StateChanged] = Hook(StateChanged)
+    on_stop: Hook[Stopped] = Hook(Stopped)
+    on_error: Hook[XchwsError] = Hook(Failure, _error_of)
+    on_message: Hook[Any] = Hook(Message, _data_of)
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        backoff: Optional[Backoff] = None,
+        open_timeout: float = 10.0,
+        ping_interval: Optional[float] = 20.0,
+        ping_timeout: Optional[float] = 10.0,
+        proxy: Optional[str] = None,
+        tls: Optional[ssl.SSLContext] = None,
+        capacity: int = 100_000,
+        callbacks: str = "thread",
+        **hooks: Callable[[Any], Any],
+    ) -> None:
+        self._exchange = exchange
+        self._registry = Registry()
+        if backoff is not None and not isinstance(backoff, Backoff):
+            raise _unfit(exchange, "backoff", f"a xchws.Backoff(initial=…, maximum=…), not {backoff!r}")
+        if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
+            raise _unfit(exchange, "capacity", f"a whole number of events, 1 or more, not {capacity!r}")
+        if callbacks not in ("thread", "inline"):
+            raise _unfit(exchange, "callbacks", f'"thread" or "inline", not {callbacks!r}')
+        self._open_timeout = _seconds(exchange, "open_timeout", open_timeout)
+        self._proxy = Proxy.parse(proxy) if proxy is not None else None
+        self._tls = transports_tls.checked(tls)
+        self._dispatcher = Dispatcher(self._registry, capacity, callbacks == "inline", exchange.name)
+        self._session = Session(
+            Terms(
+                exchange=exchange.name,
+                channels=exchange.channels,
+                overlap=exchange.overlap,
+                backoff=backoff or exchange.backoff,
+                open_timeout=self._open_timeout,
+                ping_interval=None if ping_interval is None else _seconds(exchange, "ping_interval", ping_interval),
+                ping_timeout=None if ping_timeout is None else _seconds(exchange, "ping_timeout", ping_timeout),
+                draw=random.Random().random,
+                utc_of=clock.utc_of,
+                verbatim=self._registry.wants_messages,
+                congested=lambda: self._dispatcher.backlog > capacity // 2,
+            )
+        )
+        self._capacity = capacity
+        self._lock = threading.RLock()
+        self._changed = threading.Condition()
+        self._finished = threading.Event()
+        self._loop: Optional[Loop] = None
+        self._error: Optional[XchwsError] = None
+        self._forked = False
+        self._stopped_unstarted = False
+        self._tickets = itertools.count(1)
+        self._answers: Dict[int, concurrent.futures.Future[Any]] = {}
+        self._subscriptions: Dict[Topic, Subscription] = {}
+        self._watchers: Set[Union[Expectation[Any], EventStream[Any]]] = set()
+        self._register(hooks)
+
+    def _register(self, hooks: Dict[str, Callable[[Any], Any]]) -> None:
+        known = [name for name in dir(type(self)) if isinstance(getattr(type(self), name), Hook)]
+        for name, function in hooks.items():
+            if name not in known:
+                close = difflib.get_close_matches(name, [*known, *_OPTIONS], n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join([*_OPTIONS, *known])}"
+                raise ConfigurationError(
+                    f"{self._exchange.name}: unknown argument {name!r}{hint}",
+                    argument=name,
+                    exchange=self._exchange.name,
+                )
+            getattr(self, name)(function)
+
+    # --------------------------------------------------------------------------------------------------- registering
+
+    def on(
+        self, event_class: Type[Event], function: Optional[F] = None, *, when_slow: str = QUEUE, **filters: Any
+    ) -> Any:
+        """Register a function for a class of events and its subclasses; without a function, return a decorator.
+
+        `on(xchws.Event, …)` gets every event, but the messages as they came only with `on(xchws.Message, …)`. The function
+        gets the event itself, whatever its class.
+
+        Raises:
+            ConfigurationError: no event class, no function, an unknown filter or an unknown `when_slow`.
+        """
+        self._check_process()
+        if function is None:
+            self._registry.check(event_class, filters, when_slow)
+            return lambda decorated: self.on(event_class, decorated, when_slow=when_slow, **filters)
+        self._registry.add(event_class, function, filters, when_slow)
+        return function
+
+    def off(self, function: Callable[..., Any]) -> int:
+        """Take out every registration of a function; how many there were. What waits for it is not delivered."""
+        self._check_process()
+        return self._registry.remove(function)
+
+    # --------------------------------------------------------------------------------------------------------- living
+
+    def start(self, timeout: Optional[float] = None) -> None:
+        """Start the threads and begin to connect. With a timeout, wait so many seconds for READY as well.
+
+        Raises:
+            StateError: started before, stopped before, or a copy in a forked child.
+            WaitTimeout: not READY in time; the client goes on trying.
+            XchwsError: what ended the client meanwhile, such as AuthenticationFailed.
+        """
+        checked_timeout(timeout)
+        self._check_process()
+        with self._lock:
+            if self._loop is not None or self._stopped_unstarted:
+                ended = self._stopped_unstarted or self._finished.is_set()
+                raise StateError(
+                    f"{self._exchange.name}: "
+                    + ("a stopped client cannot be started again; make a new one" if ended else "the client is started")
+                )
+            tls = self._tls or transports_tls.default()
+            http = Http(self._exchange.name, self._exchange.secrets, self._proxy, self._tls, self._open_timeout)
+
+            def dialler(route: Route, timeout: float) -> Opening:
+                return Opening(
+                    route, self._exchange.name, self._exchange.secrets, self._proxy, tls, timeout, _MAX_MESSAGE
+                )
+
+            loop = Loop(
+                self._session, self._exchange, http, dialler, self._publish, self._settle, self._resolve, self._finish
+            )
+            _started.add(self)
+            self._dispatcher.start()
+            loop.thread.start()
+            self._loop = loop
+        if timeout is not None:
+            self.wait_ready(timeout)
+
+    def wait_ready(self, timeout: Optional[float]) -> None:
+        """Wait until the client is READY, at most `timeout` seconds (None: without end).
+
+        Raises:
+            WaitTimeout: not READY in time.
+            StateError: not started, stopped, called on the owner thread, or a copy in a forked child.
+            XchwsError: what ended the client.
+        """
+        checked_timeout(timeout)
+        self._check_process()
+        if self._loop is None:
+            raise StateError(f"{self._exchange.name}: not started; call start() first")
+        self._check_wait("wait for READY")
+        with self._changed:
+            over = self._changed.wait_for(
+                lambda: self._session.state is State.READY or self._finished.is_set(), timeout
+            )
+        if self._finished.is_set():
+            raise self._error or StateError(f"{self._exchange.name}: stopped")
+        if not over:
+            last = self._session.last_error
+            because = f"; the last trouble was: {last}" if last is not None else ""
+            raise WaitTimeout(
+                f"{self._exchange.name}: not READY within {timeout:g} s (state {self._session.state}){because}"
+            )
+
+    def stop(self, timeout: float = 5.0) -> bool:
+        """End the connection and both threads, and deliver what waits for the callbacks, within `timeout` seconds.
+
+        Idempotent, and legal from any thread, from a callback and from a signal handler. What the callbacks do not get to in
+        time is given up, counted in `status().undelivered` and logged.
+
+        Returns:
+            Whether everything has ended. From a callback it tells of the owner thread only (the callback's own thread ends
+            when the callback returns); with inline callbacks it is False, for the same reason.
+        """
+        checked_timeout(timeout)
+        if self._forked:
+            return True  # nothing of this copy lives
+        loop = self._loop
+        if loop is None:
+            self._stopped_unstarted = True
+            self._session.stop(clock.monotonic())
+            self._finish(None)
+            return True
+        deadline = clock.monotonic() + timeout
+        loop.post(self._session.stop)
+        if threading.current_thread() is loop.thread:
+            return False
+        loop.thread.join(remaining(deadline))
+        delivered = self._dispatcher.join(deadline)
+        if not delivered:
+            given_up = self._dispatcher.abandon()
+            _log.warning(
+                "%s: stopped before the callbacks were done: %d events were not delivered",
+                self._exchange.name,
+                given_up,
+            )
+            delivered = self._dispatcher.join(clock.monotonic())
+        return delivered and not loop.thread.is_alive()
+
+    def run_forever(self, *, handle_signals: bool = False) -> None:
+        """Start, if that has not been done, and block until the client is stopped. Ctrl-C stops it cleanly.
+
+        Args:
+            handle_signals: SIGTERM stops it too, as long as this call lasts; only in the main thread.
+
+        Raises:
+            XchwsError: what ended the client, if it was neither `stop()` nor a signal.
+            StateError: stopped before, or a copy in a forked child.
+            ValueError: `handle_signals` outside the main thread.
+        """
+        with sigterm_interrupts() if handle_signals else nullcontext():
+            try:
+                if self._loop is None:
+                    self.start()
+                self._check_process()
+                self._check_wait("run_forever")
+                while not self._finished.wait(1.0):
+                    pass  # in pieces, because on Windows a wait without end cannot be interrupted
+            except KeyboardInterrupt:
+                self.stop()
+                return
+        self._dispatcher.join(None)
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self: C) -> C:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        raised: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.stop()
+
+    def status(self) -> Status:
+        """What the client is doing at this moment. Cheap, and legal at any time but in a forked child.
+
+        Raises:
+            StateError: a copy in a forked child.
+        """
+        self._check_process()
+        session, loop, dispatcher = self._session, self._loop, self._dispatcher
+        active, retry_at = session.active, session.retry_at
+        expiry = active.expiry if active is not None else None
+        threads = [thread for thread in (loop.thread if loop else None, dispatcher.thread if loop else None) if thread]
+        return Status(
+            exchange=self._exchange.name,
+            state=session.state,
+            since=None if session.state_since is None else clock.utc_of(session.state_since),
+            last_message=None if session.last_heard is None else clock.utc_of(session.last_heard),
+            attempt=session.attempt,
+            reconnects=max(0, session.connections - 1),
+            last_error=session.last_error,
+            retry_in=remaining(retry_at),
+            subscriptions=tuple((want.topic.name, want.state) for want in list(session.wanted.values())),
+            backlog=dispatcher.backlog,
+            messages=loop.received if loop is not None else 0,
+            callback_failures=dispatcher.callback_failures,
+            undelivered=dispatcher.undelivered,
+            token_expires=None if expiry is None else clock.utc_of(expiry),
+            clock_offset=None,
+            threads_alive=all(thread.is_alive() for thread in threads),
+        )
+
+    # -------------------------------------------------------------------------------------------------------- waiting
+
+    def expect(
+        self, event_class: Type[E], where: Optional[Callable[[E], bool]] = None, **filters: Any
+    ) -> Expectation[E]:
+        """Watch for an event from now on, so that what is done next cannot race it; `.result(timeout)` waits for it.
+
+        Args:
+            event_class: its class or a base class; where: a quick test, called on the owner thread;
+            **filters: attribute=value.
+
+        Raises:
+            ConfigurationError: no event class or an unknown filter.
+            StateError: a copy in a forked child.
+        """
+        self._check_process()
+        checked = self._registry.check(event_class, filters, QUEUE)
+        expectation = Expectation(wanted(event_class, checked, where), self._check_wait, self._forget)
+        self._watch(expectation)
+        return expectation
+
+    def events(self, event_class: Type[E], *, timeout: Optional[float] = None, **filters: Any) -> EventStream[E]:
+        """The events from now on as an iterator, for code shaped as a loop; `EventStream` says how it ends.
+
+        Args:
+            event_class: their class or a base class; timeout: seconds to wait for each; **filters: attribute=value.
+
+        Raises:
+            ConfigurationError: no event class or an unknown filter.
+            StateError: a copy in a forked child.
+        """
+        self._check_process()
+        checked = self._registry.check(event_class, filters, QUEUE)
+        stream = EventStream(
+            wanted(event_class, checked, None), timeout, self._capacity, self._check_wait, self._forget
+        )
+        self._watch(stream)
+        return stream
+
+    def _watch(self, watcher: Union[Expectation[Any], EventStream[Any]]) -> None:
+        with self._lock:
+            if not self._finished.is_set():
+                self._watchers = {*self._watchers, watcher}
+                return
+        watcher.fail(self._ending())
+
+    def _forget(self, watcher: Any) -> None:
+        with self._lock:
+            self._watchers = self._watchers - {watcher}
+
+    def _ending(self) -> XchwsError:
+        return self._error or StateError(f"{self._exchange.name}: the client has been stopped")
+
+    # ---------------------------------------------------------------------------------------------------- subscribing
+
+    def _subscribe(self, topic: Topic) -> Subscription:
+        """The subscription of this topic: a new one, or the one that there is."""
+        self._check_process()
+        with self._lock:
+            if self._finished.is_set():
+                raise StateError(f"{self._exchange.name}: stopped; make a new client to subscribe {topic.name!r}")
+            known = self._subscriptions.get(topic)
+            if known is not None and known.state in ("pending", "active"):
+                return known
+            subscription = Subscription(topic, self._check_wait, self._unsubscribe)
+            self._subscriptions[topic] = subscription
+            self._post(lambda now: self._session.subscribe(topic, now))
+            return subscription
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        self._check_process()
+        topic = subscription._topic
+        with self._lock:
+            if self._subscriptions.get(topic) is subscription:
+                del self._subscriptions[topic]
+                self._post(lambda now: self._session.unsubscribe(topic, now))
+
+    def _request(self, request: Any, timeout: Optional[float]) -> Any:
+        """Have the protocol make a request and wait for its answer, at most `timeout` seconds (None: without end).
+
+        Raises:
+            WaitTimeout: no answer in time; whether the exchange carries it out is unknown.
+            RequestRejected: the exchange refuses it.
+            ConnectionLost: there is no connection (then it was not sent), or it ended before the answer came.
+            StateError: not started, stopped, called on the owner thread, or a copy in a forked child.
+        """
+        checked_timeout(timeout)
+        self._check_process()
+        self._check_wait("wait for an answer")
+        name = self._exchange.name
+        if self._loop is None:
+            raise StateError(f"{name}: not started; call start() first")
+        ticket = next(self._tickets)
+        answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self._answers[ticket] = answer
+        self._post(lambda now: self._session.request(ticket, request, now))
+        if self._finished.is_set() and self._answers.pop(ticket, None) is not None:
+            raise StateError(f"{name}: the client has been stopped; the request was not sent")
+        try:
+            return answer.result(timeout)
+        except concurrent.futures.TimeoutError:
+            self._answers.pop(ticket, None)
+        raise WaitTimeout(f"{name}: no answer within {timeout:g} s; whether the request was carried out is unknown")
+
+    def _post(self, command: Callable[[float], List[Any]]) -> None:
+        if self._loop is not None:
+            self._loop.post(command)
+        else:
+            command(clock.monotonic())  # no thread yet: the session only takes note, and has nothing done
+
+    # ------------------------------------------------------------------------------------------- on the owner thread
+
+    def _publish(self, events: List[Event]) -> int:
+        for event in events:
+            if isinstance(event, StateChanged):
+                _log.info("%s: %s -> %s", self._exchange.name, event.old, event.new)
+                with self._changed:
+                    self._changed.notify_all()
+            elif isinstance(event, Failure):
+                _log.warning("%s", event.error)
+        if self._watchers:
+            for event in events:
+                for watcher in self._watchers:
+                    if watcher.offer(event):
+                        self._forget(watcher)
+        return self._dispatcher.put(events)
+
+    def _settle(self, settled: Settled) -> None:
+        subscription = self._subscriptions.get(settled.topic)
+        if subscription is not None and settled.state != "ended":
+            subscription.settle(settled.state, settled.error)
+
+    def _resolve(self, resolved: Resolved) -> None:
+        answer = self._answers.pop(resolved.ticket, None)
+        if answer is None:
+            return  # nobody waits any more
+        if resolved.error is not None:
+            answer.set_exception(resolved.error)
+        else:
+            answer.set_result(resolved.value)
+
+    def _finish(self, error: Optional[XchwsError]) -> None:
+        with self._lock:
+            self._error = error
+            self._finished.set()
+            watchers, self._watchers = self._watchers, set()
+            subscriptions = list(self._subscriptions.values())
+        for watcher in watchers:
+            if isinstance(watcher, EventStream):
+                watcher.fail(error)
+            else:
+                watcher.fail(self._ending())
+        for subscription in subscriptions:
+            subscription.settle("ended", error)
+        for ticket in list(self._answers):
+            self._resolve(
+                Resolved(ticket, error=StateError(f"{self._exchange.name}: stopped; the request was not sent"))
+            )
+        self._dispatcher.close()
+        with self._changed:
+            self._changed.notify_all()
+
+    # ------------------------------------------------------------------------------------------------------- guarding
+
+    def _check_process(self) -> None:
+        if self._forked:
+            raise StateError(
+                f"{self._exchange.name}: this client was started before os.fork(); its connection belongs to the parent "
+                "process. Make a new client in the child (in a Celery worker or under gunicorn: after the fork)"
+            )
+
+    def _check_wait(self, what: str) -> None:
+        self._check_process()
+        loop = self._loop
+        if loop is not None and threading.current_thread() is loop.thread:
+            raise StateError(
+                f"{self._exchange.name}: cannot {what} in an inline callback: it runs on the owner thread, which would wait "
+                'for itself; use callbacks="thread"'
+            )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._session.state}>"
+
+
+_OPTIONS = ("backoff", "open_timeout", "ping_interval", "ping_timeout", "proxy", "tls", "capacity", "callbacks")
+
+
+def _unfit(exchange: Exchange, argument: str, wanted_is: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{exchange.name}: {argument} must be {wanted_is}", argument=argument, exchange=exchange.name
+    )
+
+
+def _seconds(exchange: Exchange, argument: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise _unfit(exchange, argument, f"a number of seconds above 0, not {value!r}")
+    return float(value)
+
+
+def _after_fork_in_child() -> None:
+    for client in list(_started):
+        client._forked = True
+        if client._loop is not None:
+            client._loop.forsake()
+    _started.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_after_fork_in_child)

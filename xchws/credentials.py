@@ -1,0 +1,84 @@
+"""Credentials and what must never be shown.
+
+A credential comes from an argument or from the environment. `Secrets` knows every secret text of one client, the tokens
+that it got on the way too, and takes them out of any text from outside before it reaches an error, a log or an event.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Optional
+from urllib.parse import quote, quote_plus
+
+from xchws.errors import ConfigurationError
+
+HIDDEN = "***"
+_SHORT = 300
+
+
+class Secrets:
+    """The secret texts of one client. It shows none of them, not even in its `repr`."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self) -> None:
+        self._texts: tuple[str, ...] = ()
+
+    def add(self, *texts: Optional[str]) -> None:
+        """Remember secret texts; None and "" are passed over. The forms that an URL gives them are remembered too."""
+        known = set(self._texts)
+        for text in texts:
+            if text:
+                known.update((text, quote(text, safe=""), quote_plus(text)))
+        # A secret may hold another one (a URL its signature): the longest goes first, or its rest would stay.
+        self._texts = tuple(sorted(known, key=len, reverse=True))
+
+    def redact(self, text: str) -> str:
+        """The text with every known secret replaced."""
+        for secret in self._texts:
+            if secret in text:
+                text = text.replace(secret, HIDDEN)
+        return text
+
+    def excerpt(self, text: str | bytes, length: int = _SHORT) -> str:
+        """A redacted text of at most `length` characters, for an error; bytes are read as UTF-8 as far as they are."""
+        if isinstance(text, bytes):
+            # What lies beyond is not shown; the margin lets a secret that straddles the cut be found whole.
+            text = text[: length * 4 + 4096].decode("utf-8", "replace")
+        shown = self.redact(text)
+        return shown if len(shown) <= length else f"{shown[:length]}… ({len(text)} characters)"
+
+    def __repr__(self) -> str:
+        return f"Secrets({HIDDEN})"
+
+
+def credential(value: Optional[str], argument: str, variable: str, exchange: str) -> str:
+    """A credential from the argument, or else from the environment variable.
+
+    Raises:
+        ConfigurationError: it is nowhere, not a string, empty, or has white space at an end or control characters.
+    """
+    source = f"argument {argument!r}"
+    if value is None:
+        value = os.environ.get(variable)
+        source = f"environment variable {variable}"
+        if value is None:
+            raise ConfigurationError(
+                f"{exchange}: no {argument}: give {argument}=… or set the environment variable {variable}",
+                argument=argument,
+                exchange=exchange,
+            )
+    if not isinstance(value, str):
+        raise ConfigurationError(
+            f"{exchange}: {source} must be a string, not {type(value).__name__}", argument=argument, exchange=exchange
+        )
+    if not value:
+        raise ConfigurationError(f"{exchange}: {source} is empty", argument=argument, exchange=exchange)
+    if value != value.strip() or not value.isprintable():
+        raise ConfigurationError(
+            f"{exchange}: {source} has white space at an end or characters that cannot be printed; "
+            "was more copied than the credential itself?",
+            argument=argument,
+            exchange=exchange,
+        )
+    return value

@@ -1,0 +1,106 @@
+"""Exchange: what the runtime must know of an exchange besides its protocol: where to dial, and what to fetch beside it.
+
+`route` and `fetch` may block: they run on a helper thread. The rest decides only.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Mapping, Optional, Tuple, TypeVar
+from urllib.parse import urlsplit
+
+from xchws.backoff import Backoff
+from xchws.credentials import Secrets
+from xchws.errors import ConfigurationError, HandshakeRejected
+from xchws.sansio.actions import Close
+from xchws.sansio.protocol import Protocol
+from xchws.transports.http import Http
+from xchws.transports.route import Route
+
+T = TypeVar("T")
+
+
+class Exchange(ABC):
+    """One exchange for one client; it outlives the connections and holds what must.
+
+    Attributes:
+        name: in lower case, as events and errors carry it.
+        channels: what comes without being subscribed, in words; a Gap names them.
+        overlap: whether the exchange permits a second connection beside the first.
+        backoff: what to wait between tries unless the user says otherwise.
+    """
+
+    name: ClassVar[str]
+    channels: Tuple[str, ...] = ()
+    overlap: bool = False
+    backoff: Backoff = Backoff()
+
+    def __init__(self, secrets: Secrets) -> None:
+        self.secrets = secrets
+
+    @abstractmethod
+    def route(self, http: Http) -> Route:
+        """Where the next dial goes, with fresh signatures and tokens; blocks for a REST call where one is needed.
+
+        Raises:
+            XchwsError: there is no way; `refused` decides what follows from it.
+        """
+
+    @abstractmethod
+    def protocol(self, route: Route) -> Protocol:
+        """What speaks on the connection that this route led to."""
+
+    def fetch(self, job: str, http: Http) -> Any:
+        """Do a job that the protocol asked for; blocks.
+
+        Raises:
+            XchwsError: it failed; the protocol gets the error.
+        """
+        raise NotImplementedError(job)  # a protocol that asks for jobs comes with an exchange that does them
+
+    def ended(self, route: Route) -> None:  # noqa: B027  # most exchanges have nothing to do here
+        """The connection that this route led to, or the try to make it, is over; called on any thread, once per route."""
+
+    def refused(self, error: HandshakeRejected) -> Close:
+        """What a handshake that was answered with another status than 101 means here."""
+        return Close(error)
+
+
+def address(value: Optional[str], argument: str, schemes: Tuple[str, ...], default: str, exchange: str) -> str:
+    """An address given by the user, or the default.
+
+    Raises:
+        ConfigurationError: it is not an URL with one of the schemes and a host, or it has user, password or fragment.
+    """
+    if value is None:
+        return default
+    form = f"{schemes[-1]}://host/…"
+    if not isinstance(value, str) or not value.isprintable() or " " in value:
+        raise _unfit(exchange, argument, f"an address such as {form}, not {value!r}")
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise _unfit(exchange, argument, f"an address such as {form}; what was given cannot be read as one") from None
+    if parts.scheme not in schemes or not host:
+        raise _unfit(
+            exchange, argument, f"an address that begins with {' or '.join(f'{s}://' for s in schemes)} and a host"
+        )
+    if parts.username or parts.password or parts.fragment:
+        raise _unfit(exchange, argument, "an address without user, password and #fragment")
+    return value
+
+
+def environment(name: str, known: Mapping[str, T], exchange: str) -> T:
+    """What belongs to an environment of the exchange.
+
+    Raises:
+        ConfigurationError: there is no such environment.
+    """
+    if name not in known:
+        raise _unfit(exchange, "environment", f"{' or '.join(repr(one) for one in known)}, not {name!r}")
+    return known[name]
+
+
+def _unfit(exchange: str, argument: str, wanted: str) -> ConfigurationError:
+    return ConfigurationError(f"{exchange}: {argument} must be {wanted}", argument=argument, exchange=exchange)

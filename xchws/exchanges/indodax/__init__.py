@@ -1,0 +1,1 @@
+"""Indodax: the private stream (Centrifugo 5, protocol v2)."""

@@ -1,0 +1,374 @@
+"""IndodaxProtocol: the private stream on one connection.
+
+The script: connect with a token, subscribe to the channel that came with it, then order updates come. The token is
+refreshed on the living connection before its time is up; where that does not work, the connection is renewed.
+
+Sources: https://github.com/btcid/indodax-official-api-docs, Private-websocket.md, and Centrifugo 5.2.0's source, read 2026-11.
+Whether Indodax takes `refresh` is documented nowhere; the way back to a renewal is there for that.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Hashable, List, Optional, Tuple
+
+import msgspec
+
+from xchws.credentials import Secrets
+from xchws.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    ExchangeError,
+    OpenFailed,
+    Silent,
+    XchwsError,
+)
+from xchws.events import Data, Failure, Fill, Order, Other
+from xchws.exchanges.indodax import centrifugo
+from xchws.exchanges.indodax.models import (
+    FILLS,
+    NAME,
+    ORDER_UPDATE,
+    NotANumber,
+    StreamEvent,
+    StreamEvents,
+    fill_event,
+    order_event,
+)
+from xchws.exchanges.indodax.token import Grant
+from xchws.sansio.actions import Close, Expiry, Fetch, Missed, Output, Ready, Renew, Send
+from xchws.sansio.protocol import UNREADABLE, Protocol
+
+CHANNELS = ("orders",)
+TOKEN = "token"  # the job that fetches a new one  # no secret, a name
+
+_REPLY = 10.0  # seconds for an answer to a command
+_LEAD = 900.0  # seconds before the token's end at which a new one is fetched; half the ttl where that is less
+_RETRY_FIRST, _RETRY_LAST = 5.0, 60.0  # seconds between tries to fetch or send a new token
+_QUIET = 60.0  # seconds: the server pings every 25 s (Centrifugo's default), so two are missing by then
+_PING_MARGIN = 10.0  # seconds over the announced interval of pings, as in centrifuge-js
+_SLOWLY = 30.0  # seconds before a reconnect after what must be a fault of ours
+_SUSPECT = 5  # tokens in a row refused on the stream before the key is held to be refused
+_FILLS_KEPT = 10_000
+
+# Source: Centrifugo 5.2.0, disconnect.go. Our own faults, which a reconnect may cure: bad request, inappropriate protocol,
+# not available, too many errors, and 1009: a message of ours was too big.
+_OUR_FAULT = frozenset((3501, 3505, 3506, 3508, 3509, 1009))
+_INVALID_TOKEN, _STALE, _FORCED, _CONNECTION_LIMIT, _FORBIDDEN = 3500, 3502, 3503, 3504, 3507
+
+_decode = msgspec.json.Decoder(centrifugo.Reply[StreamEvents]).decode
+_decode_plain = msgspec.json.Decoder().decode
+
+
+class FillMemory:
+    """The executions told already, on this connection and the ones before; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._seen: Dict[Tuple[str, str], None] = {}
+
+    def is_new(self, order_id: str, trade_id: Optional[str]) -> bool:
+        """Whether it is told for the first time; without an id it cannot be recognised, and is."""
+        if trade_id is None:
+            return True
+        key = (order_id, trade_id)
+        if key in self._seen:
+            return False
+        self._seen[key] = None
+        if len(self._seen) > _FILLS_KEPT:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+
+class IndodaxProtocol(Protocol):
+    """The private stream on one connection."""
+
+    exchange = NAME
+    silence = _QUIET
+
+    def __init__(self, grant: Grant, fills: FillMemory, secrets: Secrets) -> None:
+        super().__init__(secrets)
+        self._grant = grant
+        self._fills = fills
+        self._number = 0
+        self._pending: Dict[int, Tuple[str, float]] = {}  # command number -> verb, deadline
+        self._ready = False
+        self._early: List[Output] = []  # what came before the reply to subscribe
+        self._answers_pings = False
+        self._refresh_at: Optional[float] = None
+        self._refresh_tries = 0
+        self._offset = 0
+        self._broken = False
+
+    # -------------------------------------------------------------------------------------------------------- commands
+
+    def opened(self, now: float) -> List[Output]:
+        return [self._command("connect", {"token": self._grant.token}, now)]
+
+    def _command(self, verb: str, parameters: Dict[str, Any], now: float) -> Send:
+        self._number += 1
+        self._pending[self._number] = (verb, now + _REPLY)
+        return Send(centrifugo.command(self._number, verb, parameters))
+
+    # -------------------------------------------------------------------------------------------------------- messages
+
+    def received(self, text: bytes, now: float) -> List[Output]:
+        outputs: List[Output] = []
+        for piece in centrifugo.pieces(text):
+            if self.verbatim:
+                outputs.append(self.message(piece))
+            outputs += self._piece(piece, now)
+        return outputs
+
+    def _piece(self, piece: bytes, now: float) -> List[Output]:
+        try:
+            reply = _decode(piece)
+        except UNREADABLE:
+            return self._piece_loosely(piece, now)
+        push = reply.push
+        if push is not None and push.pub is not None:
+            return self._publication(push.pub, push.channel, piece)
+        return self._reply(reply, piece, now)
+
+    def _piece_loosely(self, piece: bytes, now: float) -> List[Output]:
+        """Something in it is not as documented: keep what is, element by element."""
+        try:
+            plain = _decode_plain(piece)
+            reply = msgspec.convert(plain, centrifugo.Reply[List[Any]], strict=False)
+        except UNREADABLE as error:
+            return [self.unreadable(piece, f"a message that cannot be understood ({error})")]
+        if reply.push is None or reply.push.pub is None:
+            return self._reply(reply, piece, now)
+        outputs = self._counted(reply.push.pub.offset)
+        if outputs is None:
+            return []
+        for index, element in enumerate(reply.push.pub.data or ()):
+            outputs += self._element(element, index, piece)
+        return self._when_ready(outputs)
+
+    def _element(self, element: Any, index: int, piece: bytes) -> List[Output]:
+        kind = element.get("eventType") if isinstance(element, dict) else None
+        if isinstance(kind, str) and kind and kind != ORDER_UPDATE:
+            return [self._other(kind, piece, ("push", "pub", "data", index))]
+        try:
+            exact = msgspec.json.decode(msgspec.json.encode(element), type=StreamEvent, strict=False)
+        except UNREADABLE as error:
+            return [self.unreadable(msgspec.json.encode(element), f"an event that cannot be understood ({error})")]
+        return self._event(exact, index, piece)
+
+    def _publication(self, pub: centrifugo.Publication[StreamEvents], channel: str, piece: bytes) -> List[Output]:
+        outputs = self._counted(pub.offset)
+        if outputs is None:
+            return []
+        if channel != self._grant.channel or pub.data is None:
+            outputs.append(self._other("pub", piece, ("push",)))
+        else:
+            for index, event in enumerate(pub.data):
+                outputs += self._event(event, index, piece)
+        return outputs if self._ready else self._when_ready(outputs)
+
+    def _counted(self, offset: int) -> Optional[List[Output]]:
+        """Note a publication's offset, where the channel has offsets; None if it has been told already."""
+        if not offset:
+            return []
+        last, self._offset = self._offset, max(offset, self._offset)
+        if last and offset <= last:
+            return None
+        return [Missed(CHANNELS)] if last and offset > last + 1 else []
+
+    def _when_ready(self, outputs: List[Output]) -> List[Output]:
+        if self._ready:
+            return outputs
+        self._early += outputs
+        return []
+
+    def _event(self, event: StreamEvent, index: int, piece: bytes) -> List[Output]:
+        path = ("push", "pub", "data", index)
+        update = event.order
+        if update is None or event.eventType != ORDER_UPDATE:
+            return [self._other(event.eventType, piece, path)]
+        path = (*path, "order")
+        try:
+            outputs: List[Output] = [order_event(update, piece, path)]
+            if update.status.upper() in FILLS:
+                if update.fillInformation is None:
+                    outputs.append(self.unreadable(piece, f"order {update.orderId}: a fill without fillInformation"))
+                elif self._fills.is_new(update.orderId, update.tradeId):
+                    outputs.append(fill_event(update, update.fillInformation, piece, path))
+        except NotANumber as error:
+            return [self.unreadable(piece, f"order {update.orderId}: {error}")]
+        return outputs
+
+    def _other(self, kind: str, piece: bytes, path: Tuple[Any, ...]) -> Other:
+        return Other(kind=kind, wire=piece, path=path, exchange=NAME)
+
+    # --------------------------------------------------------------------------------------------------------- replies
+
+    def _reply(self, reply: centrifugo.Reply[Any], piece: bytes, now: float) -> List[Output]:
+        if reply.push is not None:
+            return self._push(reply.push, piece, now)
+        if not reply.id:
+            return self._ping(reply, piece)
+        verb, _ = self._pending.pop(reply.id, ("", 0.0))
+        if not verb:
+            return [self.unreadable(piece, "an answer to nothing that was asked")]
+        if verb == "connect":
+            return self._connected(reply, piece, now)
+        if verb == "subscribe":
+            return self._subscribed(reply, now)
+        return self._refreshed(reply, now)
+
+    def _ping(self, reply: centrifugo.Reply[Any], piece: bytes) -> List[Output]:
+        if reply.error is not None or reply.connect is not None or piece.strip() != b"{}":
+            return [self._other("unknown", piece, ())]
+        return [Send(b"{}")] if self._answers_pings else []
+
+    def _connected(self, reply: centrifugo.Reply[Any], piece: bytes, now: float) -> List[Output]:
+        if reply.error is not None:
+            return [self._not_connected(reply.error, "connect")]
+        result = reply.connect
+        if result is None:
+            return [
+                self.unreadable(piece, "an answer to connect without a result"),
+                Close(OpenFailed(f"{NAME}: the answer to connect has no result", exchange=NAME)),
+            ]
+        if result.ping > 0:
+            self._answers_pings = result.pong
+            self.silence = result.ping + _PING_MARGIN
+        outputs = self._lives_until(result.expires, result.ttl, now)
+        outputs.append(self._command("subscribe", {"channel": self._grant.channel}, now))
+        return outputs
+
+    def _not_connected(self, error: centrifugo.Error, verb: str) -> Close:
+        said = self.secrets.excerpt(error.message)
+        text = f"{NAME}: {verb} was refused: {error.code} {said}"
+        failed = OpenFailed(text, exchange=NAME)
+        if error.temporary or error.code in centrifugo.TEMPORARY:
+            return Close(failed)
+        if error.code == centrifugo.PERMISSION_DENIED:
+            # A token and a channel that do not belong together: a new pair is worth one more try.
+            return Close(failed, verdict=AuthenticationFailed(text, code=error.code, exchange=NAME), limit=2)
+        hint = "; is the exchange's or this machine's clock wrong?" if error.code == centrifugo.EXPIRED else ""
+        return Close(failed, verdict=AuthenticationFailed(text + hint, code=error.code, exchange=NAME), limit=_SUSPECT)
+
+    def _subscribed(self, reply: centrifugo.Reply[Any], now: float) -> List[Output]:
+        error = reply.error
+        if error is not None and error.code != centrifugo.ALREADY_SUBSCRIBED:
+            return [self._not_connected(error, "subscribe")]
+        if reply.subscribe is not None:
+            self._offset = max(self._offset, reply.subscribe.offset)
+        first, self._ready = not self._ready, True
+        outputs: List[Output] = [Ready()] if first else []
+        if self._broken:
+            self._broken = False
+            outputs.append(Missed(CHANNELS))
+        outputs += self._early
+        self._early = []
+        return outputs
+
+    # ---------------------------------------------------------------------------------------------------------- pushes
+
+    def _push(self, push: centrifugo.Push[Any], piece: bytes, now: float) -> List[Output]:
+        if push.disconnect is not None:
+            return [self.closed(push.disconnect.code, push.disconnect.reason)]
+        if push.refresh is not None:
+            return self._lives_until(push.refresh.expires, push.refresh.ttl, now)
+        if push.unsubscribe is not None and push.channel == self._grant.channel:
+            return self._unsubscribed(push.unsubscribe, now)
+        return [self._other(_kind_of(piece), piece, ("push",))]
+
+    def _unsubscribed(self, ended: centrifugo.Ended, now: float) -> List[Output]:
+        said = self.secrets.excerpt(ended.reason)
+        error = ConnectionLost(f"{NAME}: the server ended the subscription: {ended.code} {said}", exchange=NAME)
+        if ended.code < centrifugo.RESUBSCRIBE_FROM:
+            # This client is for this one channel: without it the connection is of no use.
+            return [Close(error)]
+        self._broken = True
+        self._offset = 0
+        return [
+            Failure(error=error, exchange=NAME),
+            self._command("subscribe", {"channel": self._grant.channel}, now),
+        ]
+
+    # -------------------------------------------------------------------------------------------------- token and time
+
+    def _lives_until(self, expires: bool, ttl: int, now: float) -> List[Output]:
+        self._refresh_tries = 0
+        if not expires or ttl <= 0:
+            self._refresh_at = None
+            return [Expiry(None)]
+        self._refresh_at = now + ttl - min(_LEAD, ttl / 2)
+        return [Expiry(now + ttl)]
+
+    def _refresh_again(self, now: float) -> None:
+        self._refresh_at = now + min(_RETRY_LAST, _RETRY_FIRST * 2.0**self._refresh_tries)
+        self._refresh_tries += 1
+
+    def fetched(self, job: str, result: Any, now: float) -> List[Output]:
+        if isinstance(result, XchwsError):
+            # The living connection is not touched: the old token holds until its end.
+            self._refresh_again(now)
+            return [Failure(error=result, exchange=NAME)]
+        grant: Grant = result
+        if grant.channel != self._grant.channel:
+            return [Renew("the token endpoint gave another channel")]
+        return [self._command("refresh", {"token": grant.token}, now)]
+
+    def _refreshed(self, reply: centrifugo.Reply[Any], now: float) -> List[Output]:
+        error = reply.error
+        if error is None:
+            result = reply.refresh or centrifugo.RefreshResult()
+            return self._lives_until(result.expires, result.ttl, now)
+        if error.temporary or error.code in centrifugo.TEMPORARY:
+            self._refresh_again(now)
+            said = self.secrets.excerpt(error.message)
+            failure = ExchangeError(f"{NAME}: refresh was put off: {error.code} {said}", code=error.code, exchange=NAME)
+            return [Failure(error=failure, exchange=NAME)]
+        return [Renew(f"refresh was refused with {error.code}")]
+
+    def deadline(self) -> Optional[float]:
+        times = [by for _, by in self._pending.values()]
+        if self._refresh_at is not None:
+            times.append(self._refresh_at)
+        return min(times) if times else None
+
+    def wake(self, now: float) -> List[Output]:
+        for number, (verb, by) in list(self._pending.items()):
+            if now >= by:
+                del self._pending[number]
+                if verb == "refresh":
+                    return [Renew("refresh was not answered")]
+                return [Close(Silent(f"{NAME}: no answer to {verb} within {_REPLY:g} s", exchange=NAME))]
+        if self._refresh_at is not None and now >= self._refresh_at:
+            self._refresh_at = None
+            return [Fetch(TOKEN)]
+        return []
+
+    # ------------------------------------------------------------------------------------------------------------ ends
+
+    def closed(self, code: int, reason: str) -> Close:
+        error = self.lost(code, reason)
+        if code == _INVALID_TOKEN:
+            verdict = AuthenticationFailed(f"{NAME}: the stream refuses every token: {error}", code=code, exchange=NAME)
+            return Close(error, verdict=verdict, limit=_SUSPECT)
+        if code == _FORBIDDEN:
+            return Close(AuthenticationFailed(str(error), code=code, exchange=NAME))
+        if code == _FORCED:
+            return Close(ExchangeError(str(error), code=code, message=error.reason, exchange=NAME))
+        if code == _CONNECTION_LIMIT:
+            error.retry_after = _SLOWLY
+            return Close(error, exclusive=True)
+        if code in _OUR_FAULT or 3500 <= code <= 3999 and code != _STALE or 4500 <= code <= 4999:
+            error.retry_after = _SLOWLY
+        return Close(error)
+
+    def identity(self, event: Data) -> Optional[Hashable]:
+        if isinstance(event, Order):
+            return ("order", event.id, event.exchange_status, event.filled, event.time_ms)
+        if isinstance(event, Fill) and event.id is not None:
+            return ("fill", event.order_id, event.id)
+        return None
+
+
+def _kind_of(piece: bytes) -> str:
+    """The word for a push that has no wire object here."""
+    push = _decode_plain(piece).get("push", {})
+    return next((word for word in push if word != "channel"), "push")

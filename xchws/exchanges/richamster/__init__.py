@@ -1,0 +1,1 @@
+"""Richamster: market data and own orders, plain JSON."""

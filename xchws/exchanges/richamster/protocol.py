@@ -1,0 +1,224 @@
+"""RichamsterProtocol: Richamster's stream on one connection.
+
+Answers to subscriptions have no id, so subscriptions go out one at a time. Data messages carry neither channel nor type, so
+they are told apart by their keys. Source: https://richamster.com/api/v1/docs/websockets/, read 2026-11.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import Any, Deque, Dict, List, Mapping, Optional, Set
+
+import msgspec
+
+from xchws.credentials import Secrets
+from xchws.errors import ExchangeError, SubscriptionRejected, XchwsError
+from xchws.events import Failure, Other
+from xchws.exchanges.richamster.models import (
+    NAME,
+    ORDER_BOOK,
+    TICKER,
+    TRADING,
+    USER_ORDERS,
+    Wire,
+    amounts_are_finite,
+    level_event,
+    order_event,
+    ticker_event,
+    trade_event,
+)
+from xchws.sansio.actions import Accepted, Fetch, Output, Ready, Refused, Send, Topic, Unanswered
+from xchws.sansio.protocol import UNREADABLE, Protocol
+
+TOKEN = "token"  # the job that gets one  # no secret, a name
+
+_REPLY = 10.0  # seconds for the answer to a subscription
+_TOKEN_WAIT = 30.0  # seconds for the user's function that returns a token
+_RETRY_FIRST, _RETRY_LAST = 5.0, 60.0  # seconds between tries to get a token
+
+_decode = msgspec.json.Decoder(Wire).decode
+_decode_loosely = msgspec.json.Decoder(Wire, strict=False).decode
+_CHANNEL_SAID = re.compile(r'channel\W+"([^"]*)"')
+_PAIR_SAID = re.compile(r'pair\W+"([^"]*)"')
+
+
+class RichamsterProtocol(Protocol):
+    """Richamster's stream on one connection.
+
+    Args:
+        token: what subscribes own orders: a text; None if a job must get it first, or if there is none.
+        fetches: whether a job gets the token.
+        wire_channels: channel -> the name to send for it, where it differs.
+    """
+
+    exchange = NAME
+
+    def __init__(self, token: Optional[str], fetches: bool, wire_channels: Mapping[str, str], secrets: Secrets) -> None:
+        super().__init__(secrets)
+        self._token = token
+        self._fetches = fetches
+        self._wire_channels = wire_channels
+        self._queue: Deque[Topic] = deque()
+        self._later: Dict[Topic, float] = {}  # a token could not be had: when to try again
+        self._token_tries = 0
+        self._asked: Optional[Topic] = None  # the one that is being subscribed
+        self._answer_by = 0.0
+        self._fetching = False
+        self._active: Set[Topic] = set()
+        self._muted: Set[Topic] = set()  # unsubscribed, but the exchange knows no way to be told
+        self._trading_has_pk = False
+
+    # -------------------------------------------------------------------------------------------------- subscriptions
+
+    def opened(self, now: float) -> List[Output]:
+        return [Ready()]
+
+    def subscribe(self, topic: Topic, now: float) -> List[Output]:
+        self._muted.discard(topic)
+        self._queue.append(topic)
+        return self._next(now)
+
+    def unsubscribe(self, topic: Topic, now: float) -> List[Output]:
+        self._active.discard(topic)
+        self._later.pop(topic, None)
+        if topic in self._queue:
+            self._queue.remove(topic)
+        else:
+            self._muted.add(topic)
+        return []
+
+    def _next(self, now: float) -> List[Output]:
+        if self._asked is not None or not self._queue:
+            return []
+        topic = self._asked = self._queue.popleft()
+        if topic.channel != USER_ORDERS:
+            return [self._ask(topic, None, now)]
+        if self._fetches:
+            self._fetching = True
+            self._answer_by = now + _TOKEN_WAIT
+            return [Fetch(TOKEN)]
+        return [self._ask(topic, self._token, now)]
+
+    def _ask(self, topic: Topic, token: Optional[str], now: float) -> Send:
+        self._answer_by = now + _REPLY
+        message = {"channel": self._wire_channel(topic), "pair": topic.parameters[0]}
+        if token is not None:
+            message["token"] = token
+        return Send(msgspec.json.encode(message))
+
+    def _wire_channel(self, topic: Topic) -> str:
+        return self._wire_channels.get(topic.channel, topic.channel)
+
+    def fetched(self, job: str, result: Any, now: float) -> List[Output]:
+        topic = self._asked
+        if not self._fetching or topic is None:
+            return []  # it came too late: the subscription has been given up
+        self._fetching = False
+        if isinstance(result, XchwsError):
+            self._asked = None
+            if not result.retryable:
+                error = SubscriptionRejected(f"{NAME}: no token for {topic.name!r}: {result}", exchange=NAME)
+                return [Refused(topic, error), *self._next(now)]
+            self._later[topic] = now + min(_RETRY_LAST, _RETRY_FIRST * 2.0**self._token_tries)
+            self._token_tries += 1
+            return [Failure(error=result, exchange=NAME), *self._next(now)]
+        self._token_tries = 0
+        return [self._ask(topic, result, now)]
+
+    def deadline(self) -> Optional[float]:
+        times = list(self._later.values())
+        if self._asked is not None:
+            times.append(self._answer_by)
+        return min(times) if times else None
+
+    def wake(self, now: float) -> List[Output]:
+        for topic in [topic for topic, due in self._later.items() if now >= due]:
+            del self._later[topic]
+            self._queue.append(topic)
+        topic = self._asked
+        if topic is None or now < self._answer_by:
+            return self._next(now)
+        self._asked = None
+        if self._fetching:
+            self._fetching = False
+            text = f"{NAME}: the token function did not return within {_TOKEN_WAIT:g} s, for {topic.name!r}"
+            return [Refused(topic, SubscriptionRejected(text, exchange=NAME)), *self._next(now)]
+        if topic in self._muted:
+            return self._next(now)
+        return [Unanswered(topic)]
+
+    # -------------------------------------------------------------------------------------------------------- messages
+
+    def received(self, text: bytes, now: float) -> List[Output]:
+        outputs: List[Output] = [self.message(text)] if self.verbatim else []
+        try:
+            wire = _decode(text)
+        except UNREADABLE:
+            try:
+                wire = _decode_loosely(text)
+            except UNREADABLE as error:
+                return [*outputs, self.unreadable(text, f"a message that cannot be understood ({error})")]
+        if wire.type in ("success", "error") and wire.message is not None:
+            return outputs + self._answered(wire.type == "success", wire.message, text, now)
+        try:
+            return outputs + self._data(wire, text)
+        except ValueError as error:
+            return [*outputs, self.unreadable(text, str(error))]
+
+    def _answered(self, success: bool, words: str, text: bytes, now: float) -> List[Output]:
+        topic = self._asked
+        said = self.secrets.excerpt(words)
+        if topic is None or self._fetching:
+            if success:
+                return []  # the answer to one that has been given up
+            return [Failure(error=ExchangeError(f"{NAME}: {said}", message=said, exchange=NAME), exchange=NAME)]
+        if success and not self._names(words, topic):
+            return [self.unreadable(text, f"an answer to another subscription than {topic.name!r}")]
+        self._asked = None
+        if topic in self._muted:
+            return self._next(now)
+        if success:
+            self._active.add(topic)
+            return [Accepted(topic), *self._next(now)]
+        error = SubscriptionRejected(f"{NAME}: {topic.name!r} is refused: {said}", message=said, exchange=NAME)
+        return [Refused(topic, error), *self._next(now)]
+
+    def _names(self, words: str, topic: Topic) -> bool:
+        """Whether a success message is about this subscription, as far as it can be read."""
+        channel, pair = _CHANNEL_SAID.search(words), _PAIR_SAID.search(words)
+        return (channel is None or channel.group(1) in (topic.channel, self._wire_channel(topic))) and (
+            pair is None or pair.group(1) == topic.parameters[0]
+        )
+
+    def _data(self, wire: Wire, text: bytes) -> List[Output]:
+        if not amounts_are_finite(wire):
+            return [self.unreadable(text, "an amount that is no number")]
+        if wire.last is not None or wire.last_price is not None or (wire.high is not None and wire.low is not None):
+            return self._unless_muted(TICKER, wire, ticker_event(wire, text))
+        if wire.unit_price is None:
+            return [Other(kind="unknown", wire=text, symbol=wire.pair, exchange=NAME)]
+        if wire.created_at is None and wire.closed_at is None:
+            return self._unless_muted(ORDER_BOOK, wire, level_event(wire, text))
+        if wire.pk is None:
+            return self._unless_muted(TRADING, wire, trade_event(wire, text))
+        return self._with_pk(wire, text)
+
+    def _with_pk(self, wire: Wire, text: bytes) -> List[Output]:
+        """By the page only own orders have `pk`, but REST's public history has it too: never call a stranger's order own."""
+        own = self._subscribed(USER_ORDERS, wire.pair)
+        public = self._subscribed(TRADING, wire.pair)
+        if public and not own:
+            self._trading_has_pk = True
+        if own and public and self._trading_has_pk:
+            return [Other(kind="trading or user_orders", wire=text, symbol=wire.pair, exchange=NAME)]
+        if public and not own:
+            return self._unless_muted(TRADING, wire, trade_event(wire, text))
+        return self._unless_muted(USER_ORDERS, wire, order_event(wire, text))
+
+    def _subscribed(self, channel: str, pair: str) -> bool:
+        topic = Topic(channel, (pair,))
+        return topic in self._active or topic == self._asked
+
+    def _unless_muted(self, channel: str, wire: Wire, event: Output) -> List[Output]:
+        return [] if Topic(channel, (wire.pair,)) in self._muted else [event]

@@ -1,0 +1,1 @@
+"""What does: threads, queues, waiting. Nothing here knows an exchange."""

@@ -1,0 +1,386 @@
+"""Loop: the owner thread. It waits on the socket and the wake-up pair, and does what the session decides.
+
+Everything that may block for long, dialling and REST calls, runs on a helper thread which hands its result back through the
+mailbox. So stop() never waits for a mute peer, and a live connection is served while its successor is being dialled.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import threading
+from collections import deque
+from typing import Callable, Deque, Dict, List, Optional
+
+from xchws import clock
+from xchws.errors import ConnectionFailed, HandshakeRejected, OpenFailed, XchwsError
+from xchws.events import Event
+from xchws.exchanges.exchange import Exchange
+from xchws.sansio import actions, frames
+from xchws.sansio.actions import Close, Effect
+from xchws.sansio.session import Session
+from xchws.transports.connection import Connection, Opening
+from xchws.transports.http import Http
+from xchws.transports.route import Route
+
+_log = logging.getLogger("xchws")
+
+_LINGER = 1.0  # seconds for which an ended connection may still send its close frame and read the peer's
+_READS = 8  # batches of one socket between two looks at the others, the mailbox and the timers
+
+Command = Callable[[float], List[Effect]]
+Dialler = Callable[[Route, float], Opening]
+
+
+class Loop:
+    """Runs one session.
+
+    Args:
+        session: decides; exchange: says where to dial; http: makes its REST calls; dialler: makes an Opening of a route.
+        publish: takes a batch of events and says how many did not fit.
+        settled, resolved: take what became of subscriptions and requests.
+        finished: is called once, last, on the owner thread, with the error that ended it.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        exchange: Exchange,
+        http: Http,
+        dialler: Dialler,
+        publish: Callable[[List[Event]], int],
+        settled: Callable[[actions.Settled], None],
+        resolved: Callable[[actions.Resolved], None],
+        finished: Callable[[Optional[XchwsError]], None],
+    ) -> None:
+        self._session = session
+        self._exchange = exchange
+        self._http = http
+        self._dialler = dialler
+        self._publish = publish
+        self._settled = settled
+        self._resolved = resolved
+        self._finished = finished
+        self._mail: Deque[Command] = deque()
+        self._events: List[Event] = []
+        self._openings: Dict[int, Opening] = {}
+        self._connections: Dict[int, Connection] = {}
+        self._lingering: Dict[Connection, float] = {}
+        self._routes: Dict[Connection, Route] = {}
+        self._selector = selectors.DefaultSelector()
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ, None)
+        self._over = False
+        self._released = False
+        self._error: Optional[XchwsError] = None
+        self.received = 0  # messages
+        self.thread = threading.Thread(target=self._run, name=f"xchws {exchange.name} owner", daemon=True)
+
+    # ------------------------------------------------------------------------------------------------- on any thread
+
+    def post(self, command: Command) -> None:
+        """Have the owner thread do this. Takes no lock, so a signal handler may call it."""
+        self._mail.append(command)
+        try:
+            self._waker.send(b"\0")
+        except OSError:
+            pass  # full: the owner will wake anyway; closed: it has ended, and what is posted comes too late
+
+    def forsake(self) -> None:
+        """In a forked child: let go of every descriptor without touching the parent's connection."""
+        for connection in (*self._connections.values(), *self._lingering):
+            connection.forsake()
+        self._connections.clear()
+        self._lingering.clear()
+        for sock in (self._woken, self._waker):
+            sock.close()
+        self._selector.close()
+
+    # ------------------------------------------------------------------------------------------- on the owner thread
+
+    def _run(self) -> None:
+        try:
+            self._do(self._session.start(clock.monotonic()))
+            while not self._over or self._lingering:
+                self._turn()
+        except BaseException as error:  # nothing may end this thread unseen
+            _log.critical("%s: the owner thread failed", self._exchange.name, exc_info=True)
+            self._error = XchwsError(
+                f"{self._exchange.name}: internal error, the client has stopped: {type(error).__name__}: "
+                f"{self._exchange.secrets.redact(str(error))}",
+                exchange=self._exchange.name,
+            )
+            self._stop_hard()
+        finally:
+            self._release()
+            self._finished(self._error)
+
+    def _turn(self) -> None:
+        for key, mask in self._selector.select(self._patience()):
+            if key.data is None:
+                self._drain_wakes()
+            else:
+                number, connection = key.data
+                if mask & selectors.EVENT_WRITE:
+                    self._flush(number, connection)
+                if mask & selectors.EVENT_READ:
+                    self._read(number, connection)
+        while self._mail:
+            self._do(self._mail.popleft()(clock.monotonic()))
+        now = clock.monotonic()
+        due = self._session.deadline()
+        if due is not None and now >= due:
+            self._do(self._session.wake(now))
+        for connection, until in list(self._lingering.items()):
+            if now >= until:
+                self._drop(connection)
+        self._deliver()
+
+    def _patience(self) -> Optional[float]:
+        if self._mail:
+            return 0.0
+        times = list(self._lingering.values())
+        due = self._session.deadline()
+        if due is not None:
+            times.append(due)
+        return max(0.0, min(times) - clock.monotonic()) if times else None
+
+    def _drain_wakes(self) -> None:
+        try:
+            while self._woken.recv(4096):
+                pass
+        except BlockingIOError:
+            pass  # all drained
+
+    def _read(self, number: int, connection: Connection) -> None:
+        for _ in range(_READS):
+            if self._connections.get(number) is not connection:
+                self._read_lingering(connection)
+                return
+            try:
+                items = connection.read()
+            except ConnectionFailed as error:
+                self._broken(number, connection, error)
+                return
+            if items is None:
+                return
+            self.received += len(items)
+            self._do(self._session.received(number, items, clock.monotonic()))
+            self._deliver()
+
+    def _read_lingering(self, connection: Connection) -> None:
+        """An ended connection: nothing that it says is wanted but its close frame or its end."""
+        if connection not in self._lingering:
+            return
+        try:
+            items = connection.read()
+        except ConnectionFailed:
+            self._drop(connection)
+            return
+        if items and any(isinstance(item, (frames.Close, frames.Violation)) for item in items):
+            self._drop(connection)
+
+    def _flush(self, number: int, connection: Connection) -> None:
+        if self._connections.get(number) is not connection and connection not in self._lingering:
+            return  # it ended in this very turn
+        try:
+            connection.flush()
+        except ConnectionFailed as error:
+            self._broken(number, connection, error)
+        else:
+            self._watch(number, connection)
+
+    def _broken(self, number: int, connection: Connection, error: ConnectionFailed) -> None:
+        self._drop(connection)
+        if self._connections.pop(number, None) is connection:
+            self._do(self._session.lost(number, getattr(error, "reason", str(error)), clock.monotonic()))
+
+    def _watch(self, number: int, connection: Connection) -> None:
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.unsent else 0)
+        known = self._selector.get_map().get(connection.fileno())
+        if known is None:
+            self._selector.register(connection, events, (number, connection))
+        elif known.events != events:
+            self._selector.modify(connection, events, (number, connection))
+
+    def _drop(self, connection: Connection) -> None:
+        """Close the socket at once."""
+        self._lingering.pop(connection, None)
+        try:
+            self._selector.unregister(connection)
+        except (KeyError, ValueError):
+            pass  # not watched, or closed already
+        connection.close()
+        route = self._routes.pop(connection, None)
+        if route is not None:
+            self._exchange.ended(route)
+
+    # ------------------------------------------------------------------------------------------------------- effects
+
+    def _do(self, effects: List[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Event):
+                self._events.append(effect)
+            elif isinstance(effect, actions.Write):
+                self._write(effect)
+            elif isinstance(effect, actions.Dial):
+                self._dial(effect)
+            elif isinstance(effect, actions.Hangup):
+                self._hang_up(effect)
+            elif isinstance(effect, actions.Run):
+                self._run_job(effect)
+            elif isinstance(effect, actions.Settled):
+                self._settled(effect)
+            elif isinstance(effect, actions.Resolved):
+                self._resolved(effect)
+            elif isinstance(effect, actions.Finish):
+                self._error = effect.error
+                self._over = True
+
+    def _deliver(self) -> None:
+        while self._events:
+            events, self._events = self._events, []
+            dropped = self._publish(events)
+            if dropped:
+                self._do(self._session.overflowed(dropped, clock.monotonic()))
+
+    def _write(self, write: actions.Write) -> None:
+        connection = self._connections.get(write.link)
+        if connection is None:
+            return
+        try:
+            connection.write(write.opcode, write.payload)
+        except ConnectionFailed as error:
+            # The session is in the middle of its decision: it hears of the loss when that is carried out.
+            reason = getattr(error, "reason", str(error))
+            self._drop(connection)
+            del self._connections[write.link]
+            self._mail.append(lambda now: self._session.lost(write.link, reason, now))
+        else:
+            self._watch(write.link, connection)
+
+    def _hang_up(self, hangup: actions.Hangup) -> None:
+        opening = self._openings.pop(hangup.link, None)
+        if opening is not None:
+            opening.abort()
+        connection = self._connections.pop(hangup.link, None)
+        if connection is None:
+            return
+        if hangup.code is None:
+            self._drop(connection)
+            return
+        try:
+            connection.write_close(hangup.code, hangup.reason)
+        except ConnectionFailed:
+            self._drop(connection)
+        else:
+            self._lingering[connection] = clock.monotonic() + _LINGER
+            self._watch(hangup.link, connection)
+
+    def _dial(self, dial: actions.Dial) -> None:
+        def unopened(error: XchwsError) -> Command:
+            return lambda now: self._session.dial_failed(dial.link, Close(error), now)
+
+        self._help(lambda: self._open(dial), "dial", unopened)
+
+    def _run_job(self, run: actions.Run) -> None:
+        def unfetched(error: XchwsError) -> Command:
+            return lambda now: self._session.fetched(run.link, run.job, error, now)
+
+        self._help(lambda: self._fetch(run), f"job {run.job}", unfetched)
+
+    def _help(self, work: Callable[[], Command], name: str, failed: Callable[[XchwsError], Command]) -> None:
+        """Do blocking work on a helper thread; what it makes of it is done by the owner."""
+
+        def run() -> None:
+            try:
+                outcome = work()
+            except XchwsError as error:
+                outcome = failed(error)
+            except BaseException as error:  # a fault of ours or of a user's function: the client must hear of it
+                _log.exception("%s: %s failed", self._exchange.name, name)
+                text = f"{self._exchange.name}: {name} failed: {type(error).__name__}: {error}"
+                outcome = failed(OpenFailed(self._exchange.secrets.redact(text), exchange=self._exchange.name))
+            self.post(outcome)
+            if self._released:
+                self._dispose()  # the owner has gone: what came too late, an open socket above all, is put away here
+
+        try:
+            threading.Thread(target=run, name=f"xchws {self._exchange.name} {name}", daemon=True).start()
+        except RuntimeError as error:  # no more threads can be started in this process for now
+            self._mail.append(failed(OpenFailed(f"{self._exchange.name}: {error}", exchange=self._exchange.name)))
+
+    # ------------------------------------------------------------------------------------------- on a helper thread
+
+    def _open(self, dial: actions.Dial) -> Command:
+        try:
+            route = self._exchange.route(self._http)
+            opening = self._dialler(route, dial.timeout)
+            self.post(lambda now: self._opens(dial.link, opening))
+            try:
+                connection = opening.run()
+            except XchwsError:
+                self._exchange.ended(route)
+                raise
+        except HandshakeRejected as error:
+            close = self._exchange.refused(error)
+            return lambda now: self._session.dial_failed(dial.link, close, now)
+        except XchwsError as error:
+            close = Close(error)
+            return lambda now: self._session.dial_failed(dial.link, close, now)
+        return lambda now: self._opened(dial.link, route, connection, now)
+
+    def _fetch(self, run: actions.Run) -> Command:
+        result = self._exchange.fetch(run.job, self._http)
+        return lambda now: self._session.fetched(run.link, run.job, result, now)
+
+    # ------------------------------------------------------------------------------------- on the owner thread again
+
+    def _opens(self, number: int, opening: Opening) -> List[Effect]:
+        if self._over or not self._session.expects(number):
+            opening.abort()
+        else:
+            self._openings[number] = opening
+        return []
+
+    def _opened(self, number: int, route: Route, connection: Connection, now: float) -> List[Effect]:
+        self._openings.pop(number, None)
+        self._routes[connection] = route
+        if not self._session.expects(number):
+            self._drop(connection)
+            return []
+        self._connections[number] = connection
+        self._watch(number, connection)
+        return self._session.dialled(number, self._exchange.protocol(route), now)
+
+    def _stop_hard(self) -> None:
+        """After an internal error: tell the session and everybody else, as far as that still goes."""
+        try:
+            self._do(self._session.stop(clock.monotonic()))
+            self._deliver()
+        except Exception:
+            _log.critical("%s: the session could not be stopped in order", self._exchange.name, exc_info=True)
+
+    def _release(self) -> None:
+        for opening in self._openings.values():
+            opening.abort()
+        for connection in (*self._connections.values(), *self._lingering):
+            self._drop(connection)
+        self._connections.clear()
+        self._released = True
+        self._dispose()
+        self._selector.close()
+        for sock in (self._woken, self._waker):
+            sock.close()
+
+    def _dispose(self) -> None:
+        """Empty the mailbox of a session that is over; a command for it does nothing but close what it brings."""
+        while True:
+            try:
+                command = self._mail.popleft()
+            except IndexError:
+                return
+            command(clock.monotonic())

@@ -1,0 +1,158 @@
+"""Registry: who wants which events.
+
+Registrations come and go on any thread; the routes that the events take are read without a lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
+
+import attrs
+
+from xchws.errors import ConfigurationError
+from xchws.events import Data, Event, Message
+
+QUEUE = "queue"
+LATEST = "latest"
+
+
+def whole(event: Event) -> Event:
+    """The event itself, as most functions want it."""
+    return event
+
+
+@attrs.define(eq=False)
+class Registration:
+    """One function for one class of events (and its subclasses).
+
+    Attributes:
+        function: what is called; argument: what it is called with, made of the event.
+        filters: attribute and wanted value; all must be equal.
+        when_slow: "queue": every event waits its turn; "latest": only the newest per symbol waits.
+        latest: what waits under "latest": (class, symbol) -> event. Guarded by the dispatcher's lock.
+    """
+
+    event_class: Type[Event]
+    function: Callable[[Any], Any]
+    filters: Tuple[Tuple[str, Any], ...] = ()
+    when_slow: str = QUEUE
+    argument: Callable[[Event], Any] = whole
+    latest: Dict[Tuple[Type[Event], str], Event] = attrs.field(factory=dict)
+
+    def matches(self, event: Event) -> bool:
+        """Whether the event passes the filters."""
+        for name, value in self.filters:
+            if getattr(event, name, None) != value:
+                return False
+        return True
+
+    @property
+    def name(self) -> str:
+        """For people: the function's name."""
+        return str(getattr(self.function, "__qualname__", None) or repr(self.function))
+
+
+def checked_filters(event_class: Type[Event], filters: Mapping[str, Any]) -> Tuple[Tuple[str, Any], ...]:
+    """The filters as pairs.
+
+    Raises:
+        ConfigurationError: a name that no event of this class has.
+    """
+    fields = {field.name.lstrip("_") for field in attrs.fields(event_class)} - {"wire", "path"}
+    known = fields.union(*(_subclass_fields(event_class)))
+    for name in filters:
+        if name not in known:
+            raise ConfigurationError(
+                f"{event_class.__name__} has no attribute {name!r} to filter by; it has {', '.join(sorted(fields))}",
+                argument=name,
+            )
+    return tuple(filters.items())
+
+
+def _subclass_fields(event_class: Type[Event]) -> List[set[str]]:
+    found: List[set[str]] = [set()]
+    for subclass in event_class.__subclasses__():
+        found.append({field.name for field in attrs.fields(subclass) if not field.name.startswith("_")})
+        found += _subclass_fields(subclass)
+    return found
+
+
+class Registry:
+    """The registrations of one client."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._registrations: Tuple[Registration, ...] = ()
+        self._routes: Dict[Type[Event], Tuple[Registration, ...]] = {}
+
+    def add(
+        self,
+        event_class: Type[Event],
+        function: Callable[[Any], Any],
+        filters: Optional[Mapping[str, Any]] = None,
+        when_slow: str = QUEUE,
+        argument: Callable[[Event], Any] = whole,
+    ) -> Registration:
+        """Register a function.
+
+        Raises:
+            ConfigurationError: no event class, nothing that can be called, an unknown filter or an unknown `when_slow`.
+        """
+        if not callable(function):
+            raise ConfigurationError(
+                f"a function to call with the event is wanted, not {function!r}", argument="function"
+            )
+        checked = self.check(event_class, filters or {}, when_slow)
+        registration = Registration(event_class, function, checked, when_slow, argument)
+        with self._lock:
+            self._registrations += (registration,)
+            self._routes = {}
+        return registration
+
+    def check(
+        self, event_class: Type[Event], filters: Mapping[str, Any], when_slow: str
+    ) -> Tuple[Tuple[str, Any], ...]:
+        """The filters as pairs; raises what `add` raises about its arguments other than the function."""
+        if not (isinstance(event_class, type) and issubclass(event_class, Event)):
+            raise ConfigurationError(f"an event class is wanted, not {event_class!r}", argument="event_class")
+        if when_slow not in (QUEUE, LATEST):
+            raise ConfigurationError(
+                f'when_slow may be "queue" (every event) or "latest" (the newest per symbol), not {when_slow!r}',
+                argument="when_slow",
+            )
+        if when_slow == LATEST and not issubclass(event_class, Data):
+            raise ConfigurationError(
+                f'when_slow="latest" is for data such as tickers and books, not for {event_class.__name__}',
+                argument="when_slow",
+            )
+        return checked_filters(event_class, filters)
+
+    def remove(self, function: Callable[[Any], Any]) -> int:
+        """Take out every registration of a function; how many there were."""
+        with self._lock:
+            kept = tuple(known for known in self._registrations if known.function != function)
+            removed = len(self._registrations) - len(kept)
+            self._registrations = kept
+            self._routes = {}
+        return removed
+
+    def routes(self, event_class: Type[Event]) -> Tuple[Registration, ...]:
+        """Who wants events of this class, in the order of registration."""
+        routes = self._routes
+        found = routes.get(event_class)
+        if found is None:
+            with self._lock:
+                # The dictionary that is filled is the one of these registrations, even if others come meanwhile.
+                routes = self._routes
+                found = tuple(known for known in self._registrations if issubclass(event_class, known.event_class))
+                routes[event_class] = found
+        return found
+
+    def wants(self, event_class: Type[Event]) -> bool:
+        """Whether anybody wants events of this class."""
+        return bool(self.routes(event_class))
+
+    def wants_messages(self) -> bool:
+        """Whether anybody wants the messages as they came; a registration for all events does not ask for them."""
+        return any(known.event_class is Message for known in self._registrations)

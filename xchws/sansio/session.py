@@ -1,0 +1,656 @@
+"""Session: decides when to connect, retry, subscribe again, renew a connection and give up.
+
+It knows no thread, socket or clock: every call brings the monotonic instant and returns what is to be done. What outlives a
+connection lives here: the wanted subscriptions, the failures in a row, and since when a stream is broken.
+
+Invariants (held by a random walk in tests/sansio/test_session.py):
+- at most one link is active and at most one other is its successor; every other link is over;
+- the state says what the active link is: CONNECTING: dialling or opening; READY, SUSPENDED: open; WAITING: no link and an
+  instant for the next try; STOPPED: no link, nothing wanted, and nothing more comes;
+- a topic is subscribed at most once on a link, unless the exchange interrupted it;
+- a stream that was live and is live again has had exactly one Gap between, before its first event.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Callable, Dict, Hashable, List, Optional, Sequence, Tuple, Type
+
+import attrs
+
+from xchws.backoff import Backoff
+from xchws.errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    RateLimited,
+    Silent,
+    SlowConsumer,
+    StateError,
+    SubscriptionRejected,
+    XchwsError,
+)
+from xchws.events import (
+    Connected,
+    Data,
+    Disconnected,
+    Event,
+    Failure,
+    Gap,
+    State,
+    StateChanged,
+    Stopped,
+    Suspended,
+)
+from xchws.sansio import frames
+from xchws.sansio.actions import (
+    Accepted,
+    Close,
+    Dial,
+    Effect,
+    Expiry,
+    Fetch,
+    Finish,
+    Hangup,
+    Interrupted,
+    Missed,
+    Output,
+    Ready,
+    Refused,
+    Renew,
+    Replied,
+    Resolved,
+    Resume,
+    Run,
+    Send,
+    Settled,
+    Suspend,
+    Topic,
+    Unanswered,
+    Write,
+)
+from xchws.sansio.link import Link, Phase
+from xchws.sansio.protocol import Protocol
+
+_UNANSWERED_LIMIT = 2  # a subscription that got no reply is tried once more, on a new connection
+_OVERLAP_MEMORY = 10.0  # seconds for which a swapped connection's late doubles are still recognised
+_CONGESTION_PAUSE = 0.25  # seconds between two looks whether the callbacks have caught up
+
+
+@attrs.define
+class Want:
+    """A wanted subscription. `broken_at`: since when (monotonic) its stream is broken; None: it is whole or new."""
+
+    topic: Topic
+    state: str = "pending"
+    broken_at: Optional[float] = None
+    unanswered: int = 0
+
+
+@attrs.frozen
+class Terms:
+    """What a session must know of its exchange and its user.
+
+    Attributes:
+        exchange: the name; channels: what comes without being subscribed, for Gap.
+        overlap: whether the exchange permits a second connection beside the first.
+        open_timeout, ping_interval, ping_timeout: seconds; None: off.
+        draw: random numbers from 0 to 1.
+        utc_of: the wall-clock instant of a monotonic one.
+        verbatim: whether somebody wants every message as it came.
+        congested: whether the callbacks are too far behind to connect again.
+    """
+
+    exchange: str
+    channels: Tuple[str, ...]
+    overlap: bool
+    backoff: Backoff
+    open_timeout: float
+    ping_interval: Optional[float]
+    ping_timeout: Optional[float]
+    draw: Callable[[], float]
+    utc_of: Callable[[float], datetime]
+    verbatim: Callable[[], bool]
+    congested: Callable[[], bool]
+
+
+class Session:
+    """One client's life. Every method but the constructor and the attributes returns what is to be done, in order."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.state = State.NEW
+        self.state_since: Optional[float] = None
+        self.wanted: Dict[Topic, Want] = {}
+        self.active: Optional[Link] = None
+        self.successor: Optional[Link] = None
+        self.retry_at: Optional[float] = None
+        self.renew_at: Optional[float] = None
+        self.attempt = 0  # tries in a row, this one included
+        self.failures = 0  # in a row
+        self.connections = 0  # that became READY, successors included
+        self.last_error: Optional[XchwsError] = None
+        self.last_heard: Optional[float] = None
+        self._suspicions: Dict[Type[XchwsError], int] = {}
+        self._numbers = 0
+        self._whole_until: Optional[float] = None  # the end of the last READY; None before the first
+        self._broken = False  # what comes by itself is broken since _whole_until
+        self._last_time: Optional[datetime] = None
+        self._tickets: Dict[int, int] = {}  # request -> link
+        self._seen: Optional[Dict[Hashable, None]] = None  # what was published while two links overlap
+        self._forget_at: Optional[float] = None
+        self._renewals = 0  # failed tries in a row to open a successor
+        self._out: List[Effect] = []
+
+    # ------------------------------------------------------------------------------------------------ what users do
+
+    def start(self, now: float) -> List[Effect]:
+        """Begin to connect."""
+        self._connect(now)
+        return self._take()
+
+    def stop(self, now: float) -> List[Effect]:
+        """End for good."""
+        if self.state is not State.STOPPED:
+            self._finish(None, now)
+        return self._take()
+
+    def subscribe(self, topic: Topic, now: float) -> List[Effect]:
+        """Want a topic, from now on and on every connection to come."""
+        if self.state is State.STOPPED:
+            self._out.append(Settled(topic, "ended"))
+        elif topic not in self.wanted:
+            self.wanted[topic] = Want(topic)
+            for link in (self.active, self.successor):
+                if link is not None and link.phase is Phase.READY and not link.suspended:
+                    self._tell(link, topic, now)
+        return self._take()
+
+    def unsubscribe(self, topic: Topic, now: float) -> List[Effect]:
+        """Want a topic no more."""
+        if self.wanted.pop(topic, None) is not None:
+            self._out.append(Settled(topic, "ended"))
+            for link in (self.active, self.successor):
+                if link is not None and topic in link.told:
+                    link.told.discard(topic)
+                    link.confirmed.discard(topic)
+                    self._apply(link, link.protocol.unsubscribe(topic, now), now)
+            self._swap_if_complete(now)
+        return self._take()
+
+    def request(self, ticket: int, request: Any, now: float) -> List[Effect]:
+        """Make a request on the active connection; it fails at once where there is none."""
+        link = self.active
+        if link is None or link.phase is not Phase.READY:
+            text = f"{self.terms.exchange}: not connected (state {self.state}); the request was not sent"
+            error: XchwsError = ConnectionLost(text, exchange=self.terms.exchange)
+            if self.state is State.STOPPED:
+                error = StateError(f"{self.terms.exchange}: stopped; the request was not sent")
+            self._out.append(Resolved(ticket, error=error))
+        else:
+            self._tickets[ticket] = link.number
+            self._apply(link, link.protocol.request(ticket, request, now), now)
+        return self._take()
+
+    # ------------------------------------------------------------------------------------------------ what happens
+
+    def expects(self, number: int) -> bool:
+        """Whether this link is still wanted."""
+        return self._link(number) is not None
+
+    def dialled(self, number: int, protocol: Protocol, now: float) -> List[Effect]:
+        """A connection stands; `protocol` will speak on it."""
+        link = self._link(number)
+        if link is None:
+            self._out.append(Hangup(number, 1000))
+        else:
+            self._apply(link, link.opened(protocol, now), now)
+        return self._take()
+
+    def dial_failed(self, number: int, close: Close, now: float) -> List[Effect]:
+        """A connection could not be made."""
+        link = self._link(number)
+        if link is not None:
+            self._end(link, close, now)
+        return self._take()
+
+    def received(self, number: int, items: Sequence[frames.Item], now: float) -> List[Effect]:
+        """Bytes came; `items` is what is complete of them."""
+        link = self._link(number)
+        if link is not None:
+            self.last_heard = now
+            self._apply(link, link.received(items, now), now)
+        return self._take()
+
+    def lost(self, number: int, reason: str, now: float) -> List[Effect]:
+        """The connection broke without a close frame."""
+        link = self._link(number)
+        if link is not None:
+            close = link.protocol.closed(1006, reason) if link.is_open else Close(ConnectionLost(reason))
+            self._end(link, attrs.evolve(close, code=None), now)
+        return self._take()
+
+    def failed(self, number: int, error: XchwsError, now: float) -> List[Effect]:
+        """The connection can be used no more, for a reason of our own."""
+        link = self._link(number)
+        if link is not None:
+            self._end(link, Close(error, code=1011), now)
+        return self._take()
+
+    def fetched(self, number: int, job: str, result: Any, now: float) -> List[Effect]:
+        """A job that a link asked for is done."""
+        link = self._link(number)
+        if link is not None and link.is_open:
+            self._apply(link, link.protocol.fetched(job, result, now), now)
+        return self._take()
+
+    def overflowed(self, dropped: int, now: float) -> List[Effect]:
+        """The callbacks are so far behind that `dropped` events had to be given up."""
+        if self.active is not None:
+            name = self.terms.exchange
+            text = f"{name}: the callbacks are too slow: {dropped} events had to be given up; the connection is remade"
+            self._end(self.active, Close(SlowConsumer(text, dropped=dropped, exchange=name)), now)
+        return self._take()
+
+    def deadline(self) -> Optional[float]:
+        """When `wake` wants to be called next; None: not at all."""
+        times = [time for time in (self.retry_at, self.renew_at, self._forget_at) if time is not None]
+        for link in (self.active, self.successor):
+            time = link.deadline() if link is not None else None
+            if time is not None:
+                times.append(time)
+        return min(times) if times else None
+
+    def wake(self, now: float) -> List[Effect]:
+        """A deadline has come."""
+        for link in (self.active, self.successor):
+            if link is not None:
+                self._apply(link, link.wake(now), now)
+        if self._forget_at is not None and now >= self._forget_at:
+            self._seen = self._forget_at = None
+        if self.retry_at is not None and now >= self.retry_at:
+            if self.terms.congested():
+                self.retry_at = now + _CONGESTION_PAUSE
+            else:
+                self._connect(now)
+        if self.renew_at is not None and now >= self.renew_at:
+            self._open_successor(now)
+        return self._take()
+
+    # ---------------------------------------------------------------------------------------------- what links want
+
+    def _apply(self, link: Link, outputs: Sequence[Output], now: float) -> None:
+        plain = link is self.active and self._seen is None
+        for output in outputs:
+            if isinstance(output, Event):
+                if plain or self._first_told(link, output):
+                    self._out.append(output)
+            elif link.phase is Phase.OVER:
+                break
+            else:
+                self._handle(link, output, now)
+                plain = link is self.active and self._seen is None
+        if outputs and isinstance(outputs[-1], Data):
+            time = outputs[-1].time
+            if time is not None:
+                self._last_time = time
+
+    def _handle(self, link: Link, output: Output, now: float) -> None:
+        if isinstance(output, Send):
+            self._out.append(Write(link.number, output.opcode, output.payload))
+        elif isinstance(output, Close):
+            self._end(link, output, now)
+        elif isinstance(output, Ready):
+            self._ready(link, now)
+        elif isinstance(output, Accepted):
+            self._accepted(link, output, now)
+        elif isinstance(output, Refused):
+            self._refused(link, output.topic, output.error, now)
+        elif isinstance(output, Unanswered):
+            self._unanswered(link, output.topic, now)
+        elif isinstance(output, Interrupted):
+            self._interrupted(link, output.topic, now)
+        elif isinstance(output, Missed):
+            self._out.append(self._gap(output.channels, link.heard_before, now))
+        elif isinstance(output, Replied):
+            if self._tickets.pop(output.ticket, None) is not None:
+                self._out.append(Resolved(output.ticket, output.value, output.error))
+        elif isinstance(output, Fetch):
+            self._out.append(Run(link.number, output.job))
+        elif isinstance(output, Expiry):
+            link.expiry = output.at
+        elif isinstance(output, Renew):
+            if link is self.active and self.successor is None:
+                self._open_successor(now)
+        elif isinstance(output, Suspend):
+            self._suspend(link, output.reason, now)
+        elif isinstance(output, Resume):
+            self._resume(link, now)
+
+    def _first_told(self, link: Link, event: Event) -> bool:
+        """While two connections overlap, the same thing is told by both: whether this is the first time."""
+        if isinstance(event, Data) and self._seen is not None:
+            identity = link.protocol.identity(event)
+            if identity is not None:
+                if identity in self._seen:
+                    return False
+                self._seen[identity] = None
+                return True
+        return link is self.active or isinstance(event, Failure)
+
+    def _ready(self, link: Link, now: float) -> None:
+        link.phase = Phase.READY
+        link.ready_at = now
+        self.connections += 1
+        if link is self.active:
+            self._serve(link, now)
+        for topic in list(self.wanted):
+            if link.phase is Phase.READY:
+                self._tell(link, topic, now)
+        self._swap_if_complete(now)
+
+    def _serve(self, link: Link, now: float) -> None:
+        """The active link is READY: say so, and what may have been missed of what comes by itself."""
+        gap = None if self._whole_until is None else now - self._whole_until
+        self._change(State.READY, now)
+        self._out.append(Connected(attempt=self.attempt, gap=gap, exchange=self.terms.exchange))
+        self.attempt = 0
+        self._mend(now)
+
+    def _mend(self, now: float) -> None:
+        if self._broken and self._whole_until is not None and self.terms.channels:
+            self._out.append(self._gap(self.terms.channels, self._whole_until, now))
+        self._broken = False
+        self._whole_until = now
+
+    def _tell(self, link: Link, topic: Topic, now: float) -> None:
+        if topic not in link.told:
+            link.told.add(topic)
+            self._apply(link, link.protocol.subscribe(topic, now), now)
+
+    def _accepted(self, link: Link, accepted: Accepted, now: float) -> None:
+        want = self.wanted.get(accepted.topic)
+        if want is None:
+            return  # unsubscribed meanwhile; the protocol knows
+        link.confirmed.add(accepted.topic)
+        if link is self.active:
+            self._live(want, accepted.recovered, now)
+        self._swap_if_complete(now)
+
+    def _live(self, want: Want, recovered: bool, now: float) -> None:
+        want.unanswered = 0
+        if want.state != "active":
+            want.state = "active"
+            self._out.append(Settled(want.topic, "active"))
+        if want.broken_at is not None:
+            self._out.append(self._gap((want.topic.name,), want.broken_at, now, recovered))
+            want.broken_at = None
+
+    def _refused(self, link: Link, topic: Topic, error: XchwsError, now: float) -> None:
+        link.told.discard(topic)
+        link.confirmed.discard(topic)
+        if self.wanted.pop(topic, None) is not None:
+            self._out.append(Settled(topic, "refused", error))
+            self._out.append(Failure(error=error, exchange=self.terms.exchange))
+            for other in (self.active, self.successor):
+                if other is not None and topic in other.told:
+                    other.told.discard(topic)
+                    other.confirmed.discard(topic)
+                    self._apply(other, other.protocol.unsubscribe(topic, now), now)
+        self._swap_if_complete(now)
+
+    def _unanswered(self, link: Link, topic: Topic, now: float) -> None:
+        want = self.wanted.get(topic)
+        name = self.terms.exchange
+        if want is not None:
+            want.unanswered += 1
+            if want.unanswered >= _UNANSWERED_LIMIT:
+                text = f"{name}: no reply to the subscription {topic.name!r}, on {want.unanswered} connections"
+                self._refused(link, topic, SubscriptionRejected(text, exchange=name), now)
+                return
+        self._end(link, Close(Silent(f"{name}: no reply to the subscription {topic.name!r}", exchange=name)), now)
+
+    def _interrupted(self, link: Link, topic: Topic, now: float) -> None:
+        want = self.wanted.get(topic)
+        link.told.discard(topic)
+        link.confirmed.discard(topic)
+        if want is None:
+            return
+        if link is self.active:
+            self._break(want, link.heard_before)
+        self._tell(link, topic, now)
+
+    def _break(self, want: Want, at: float) -> None:
+        if want.state == "active":
+            want.state = "pending"
+            want.broken_at = at
+            self._out.append(Settled(want.topic, "pending"))
+
+    def _suspend(self, link: Link, reason: str, now: float) -> None:
+        link.suspended = True
+        if link is not self.active:
+            return
+        if self.state is State.READY:
+            self._whole_until = link.heard_before
+            self._broken = True
+            for want in self.wanted.values():
+                self._break(want, link.heard_before)
+        if self.state is not State.SUSPENDED:
+            self._change(State.SUSPENDED, now)
+            self._out.append(Suspended(reason=reason, exchange=self.terms.exchange))
+
+    def _resume(self, link: Link, now: float) -> None:
+        if not link.suspended:
+            return
+        link.suspended = False
+        if link.phase is not Phase.READY:
+            return  # the protocol will say Ready
+        if link is self.active:
+            self._change(State.READY, now)
+            self._mend(now)
+        link.told.clear()
+        link.confirmed.clear()
+        for topic in list(self.wanted):
+            if link.phase is Phase.READY:
+                self._tell(link, topic, now)
+
+    # ------------------------------------------------------------------------------------------------ links come and go
+
+    def _link(self, number: int) -> Optional[Link]:
+        for link in (self.active, self.successor):
+            if link is not None and link.number == number:
+                return link
+        return None
+
+    def _new_link(self, now: float) -> Link:
+        self._numbers += 1
+        terms = self.terms
+        link = Link(
+            self._numbers,
+            now,
+            open_timeout=terms.open_timeout,
+            ping_interval=terms.ping_interval,
+            ping_timeout=terms.ping_timeout,
+            verbatim=terms.verbatim,
+        )
+        self._out.append(Dial(link.number, terms.open_timeout))
+        return link
+
+    def _connect(self, now: float) -> None:
+        self.retry_at = self.renew_at = None
+        self.attempt += 1
+        self._change(State.CONNECTING, now)
+        self.active = self._new_link(now)
+
+    def _open_successor(self, now: float) -> None:
+        self.renew_at = None
+        if self.active is None or self.successor is not None:
+            return
+        if self.terms.overlap:
+            self._seen = {} if self._seen is None else self._seen
+            self._forget_at = None
+            self.successor = self._new_link(now)
+        else:
+            self._replace(now)
+
+    def _replace(self, now: float) -> None:
+        """Where two connections are not permitted: end the active one, then connect at once."""
+        link = self.active
+        assert link is not None
+        self._retire(link, 1000)
+        error = ConnectionLost(f"{self.terms.exchange}: the connection is renewed", code=1000, reason="renewed")
+        self._out.append(Disconnected(error=error, retry_in=0.0, exchange=self.terms.exchange))
+        self._connect(now)
+
+    def _swap_if_complete(self, now: float) -> None:
+        """Put the successor in its forerunner's place once it serves all that is wanted."""
+        new, old = self.successor, self.active
+        if new is None or old is None or new.phase is not Phase.READY or not set(self.wanted) <= new.confirmed:
+            return
+        self._renewals = 0
+        # The successor was live before its forerunner ends: what was whole is whole still.
+        self._retire(old, 1000, broken=False)
+        self.active, self.successor = new, None
+        for want in self.wanted.values():
+            self._live(want, False, now)
+        if self.state is not State.READY:
+            self._change(State.READY, now)
+        self._mend(now)
+        self._forget_at = now + _OVERLAP_MEMORY
+
+    def _retire(self, link: Link, code: Optional[int], broken: bool = True) -> None:
+        """The link is over: what waits on it fails, what was whole is broken from the last that was heard."""
+        was_ready = link.phase is Phase.READY
+        was_open = link.is_open
+        if was_open:
+            self._apply(link, link.protocol.ended(), link.heard)
+        link.phase = Phase.OVER
+        self._out.append(Hangup(link.number, code if was_open else None))
+        if link is self.active:
+            if broken and was_ready and not link.suspended:
+                self._whole_until = link.heard
+                self._broken = True
+                for want in self.wanted.values():
+                    self._break(want, link.heard)
+            self.active = None
+        else:
+            self.successor = None
+        name = self.terms.exchange
+        for ticket in [ticket for ticket, number in self._tickets.items() if number == link.number]:
+            del self._tickets[ticket]
+            text = (
+                f"{name}: the connection ended before the answer came; whether the request was carried out is unknown"
+            )
+            self._out.append(Resolved(ticket, error=ConnectionLost(text, exchange=name)))
+
+    def _end(self, link: Link, close: Close, now: float) -> None:
+        """A link is of no more use: decide what comes next."""
+        if link.phase is Phase.OVER:
+            return
+        if link is self.successor:
+            self._successor_failed(link, close, now)
+            return
+        error = close.error
+        self.last_error = error
+        if link.ready_at is not None and now - link.ready_at >= self.terms.backoff.stable:
+            self.failures = 0
+            self._suspicions.clear()
+        self.failures += 1
+        self._retire(link, close.code)
+        final = self._verdict(close)
+        if final is not None:
+            self._finish(final, now)
+        elif self.successor is not None:
+            self._promote(error, now)
+        else:
+            self._seen = self._forget_at = self.renew_at = None
+            wait = self.terms.backoff.delay(self.failures, self.terms.draw)
+            if isinstance(error, (ConnectionFailed, RateLimited)) and error.retry_after is not None:
+                wait = max(wait, error.retry_after)
+            self.retry_at = now + wait
+            self._change(State.WAITING, now)
+            self._tell_of_end(error, wait)
+
+    def _verdict(self, close: Close) -> Optional[XchwsError]:
+        """The error to stop with, or None to go on."""
+        if not close.error.retryable:
+            return close.error
+        if close.verdict is None:
+            return None
+        kind = type(close.verdict)
+        self._suspicions[kind] = self._suspicions.get(kind, 0) + 1
+        return close.verdict if self._suspicions[kind] >= close.limit else None
+
+    def _tell_of_end(self, error: XchwsError, retry_in: Optional[float]) -> None:
+        name = self.terms.exchange
+        self._out.append(Disconnected(error=error, retry_in=retry_in, exchange=name))
+        self._out.append(Failure(error=error, exchange=name))
+
+    def _promote(self, error: XchwsError, now: float) -> None:
+        """The active link was lost while its successor was on its way: go on with that."""
+        link = self.active = self.successor
+        self.successor = None
+        assert link is not None
+        self.attempt += 1
+        self._change(State.CONNECTING, now)
+        self._tell_of_end(error, 0.0)
+        self._forget_at = now + _OVERLAP_MEMORY
+        if link.phase is Phase.READY:
+            self._serve(link, now)
+            for topic in list(link.confirmed):
+                want = self.wanted.get(topic)
+                if want is not None:
+                    self._live(want, False, now)
+
+    def _successor_failed(self, link: Link, close: Close, now: float) -> None:
+        self._retire(link, close.code)
+        self.last_error = close.error
+        self._out.append(Failure(error=close.error, exchange=self.terms.exchange))
+        self._forget_at = now + _OVERLAP_MEMORY
+        self._renewals += 1
+        if close.exclusive and self.active is not None:
+            self._replace(now)
+        else:
+            wait = self.terms.backoff.ceiling(self._renewals)
+            if isinstance(close.error, (ConnectionFailed, RateLimited)) and close.error.retry_after is not None:
+                wait = max(wait, close.error.retry_after)
+            self.renew_at = now + wait
+
+    def _finish(self, error: Optional[XchwsError], now: float) -> None:
+        was = self.state
+        for link in (self.active, self.successor):
+            if link is not None:
+                self._retire(link, 1000)
+        self.retry_at = self.renew_at = self._forget_at = self._seen = None
+        self._change(State.STOPPED, now)
+        if error is not None:
+            self.last_error = error
+            self._tell_of_end(error, None)
+        elif was in (State.READY, State.SUSPENDED):
+            self._out.append(Disconnected(exchange=self.terms.exchange))
+        for topic in list(self.wanted):
+            del self.wanted[topic]
+            self._out.append(Settled(topic, "ended", error))
+        self._out.append(Stopped(error=error, exchange=self.terms.exchange))
+        self._out.append(Finish(error))
+
+    # ------------------------------------------------------------------------------------------------ small change
+
+    def _gap(self, channels: Tuple[str, ...], since: float, until: float, recovered: bool = False) -> Gap:
+        return Gap(
+            since=self.terms.utc_of(since),
+            until=self.terms.utc_of(until),
+            channels=channels,
+            recovered=recovered,
+            last_time=self._last_time,
+            exchange=self.terms.exchange,
+        )
+
+    def _change(self, state: State, now: float) -> None:
+        if state is not self.state:
+            self._out.append(StateChanged(old=self.state, new=state, exchange=self.terms.exchange))
+            self.state = state
+            self.state_since = now
+
+    def _take(self) -> List[Effect]:
+        out, self._out = self._out, []
+        return out
