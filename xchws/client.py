@@ -401,7 +401,11 @@ class Client:
             reconnects=max(0, session.connections - 1),
             last_error=session.last_error,
             retry_in=remaining(retry_at),
-            subscriptions=tuple((want.topic.name, want.state) for want in list(session.wanted.values())),
+            subscriptions=tuple(
+                (subscription.name, subscription.state)
+                for subscription in list(self._subscriptions.values())
+                if subscription.state in ("pending", "active")
+            ),
             backlog=dispatcher.backlog,
             messages=loop.received if loop is not None else 0,
             callback_failures=dispatcher.callback_failures,

@@ -163,8 +163,11 @@ class Message(Event):
 
     @property
     def data(self) -> Any:
-        """The parsed message; numbers with a point are `Decimal`."""
-        return _decode(self._wire)
+        """The parsed message, numbers with a point as `Decimal`; the text itself where it is no JSON."""
+        try:
+            return _decode(self._wire)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self.text
 
 
 # --------------------------------------------------------------------------------------------------------------- data

@@ -39,7 +39,11 @@ class _Context:
         options["do_handshake_on_connect"] = False
         wrapped = self._context.wrap_socket(sock, **options)
         self._opening.holds(wrapped)
-        wrapped.do_handshake()
+        try:
+            wrapped.do_handshake()
+        except BaseException:
+            wrapped.close()  # websocket-client knows only the socket that has been wrapped
+            raise
         return wrapped
 
 

@@ -1,0 +1,224 @@
+"""Expectations, iterators, subscriptions, wait_ready, status."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any, Callable
+
+import pytest
+
+import xchws
+from xchws.sandbox import IndodaxSandbox, RichamsterSandbox
+
+Make = Callable[..., Any]
+
+
+def test_an_expectation_begins_at_once(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    client.start(5)
+    expected = client.expect(xchws.Order, where=lambda order: order.final, symbol="btcidr")
+    order = indodax.place("btcidr", "SELL", "900", "2")
+    indodax.cancel(order)
+    found = expected.result(5)
+    assert expected.done and found.status is xchws.OrderStatus.CANCELED and found.id == order.id
+
+
+def test_an_expectation_that_does_not_come(make_indodax: Make) -> None:
+    client = make_indodax()
+    client.start(5)
+    expected = client.expect(xchws.Order)
+    with pytest.raises(xchws.WaitTimeout, match="no Order came within 0.01 s") as waited:
+        expected.result(0.01)
+    assert isinstance(waited.value, TimeoutError)
+    cancelled = client.expect(xchws.Order)
+    cancelled.cancel()
+    with pytest.raises(xchws.StateError, match="cancelled"):
+        cancelled.result(1)
+    client.stop()
+    with pytest.raises(xchws.StateError, match="stopped"):
+        expected.result(1)
+    with pytest.raises(xchws.StateError, match="stopped"):
+        client.expect(xchws.Order).result(1)
+
+
+def test_a_where_that_raises_reaches_who_waits(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    client.start(5)
+    expected = client.expect(xchws.Order, where=lambda order: 1 // 0 == 1)
+    indodax.place("btcidr", "SELL", "900", "2")
+    with pytest.raises(xchws.CallbackError) as raised:
+        expected.result(5)
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+    client.wait_ready(1)
+
+
+@pytest.mark.parametrize("timeout", [-1, "1", True, float("nan")])
+def test_a_timeout_is_a_number_of_seconds(make_indodax: Make, timeout: Any) -> None:
+    client = make_indodax()
+    with pytest.raises(ValueError, match="timeout must be"):
+        client.expect(xchws.Order).result(timeout)
+    with pytest.raises(ValueError, match="timeout must be"):
+        client.start(timeout)
+
+
+def test_events_as_a_loop(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    client.start(5)
+    stream = client.events(xchws.Order, symbol="btcidr", timeout=5)
+    for number in range(3):
+        indodax.place("btcidr", "SELL", "900", str(number + 1))
+        indodax.place("ethidr", "SELL", "900", "1")
+    seen = []
+    for order in stream:
+        seen.append(int(order.quantity))
+        if len(seen) == 3:
+            client.stop()
+    assert seen == [1, 2, 3]
+
+
+def test_a_stream_says_when_nothing_comes_and_goes_on(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    client.start(5)
+    stream = client.events(xchws.Order, timeout=0.01)
+    with pytest.raises(xchws.WaitTimeout):
+        next(stream)
+    seen = client.expect(xchws.Order)
+    indodax.place("btcidr", "SELL", "900", "1")
+    seen.result(5)
+    assert next(stream).symbol == "btcidr"
+    stream.close()
+    assert list(stream) == []
+
+
+def test_a_loop_that_is_too_slow_is_told_so(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax(capacity=5)
+    client.start(5)
+    stream = client.events(xchws.Order)
+    last = client.expect(xchws.Order, quantity=8)
+    with indodax.batch():
+        for number in range(8):
+            indodax.place("btcidr", "SELL", "900", str(number + 1))
+    last.result(5)
+    assert [int(next(stream).quantity) for _ in range(5)] == [1, 2, 3, 4, 5]
+    with pytest.raises(xchws.SlowConsumer) as slow:
+        next(stream)
+    assert slow.value.dropped == 3
+
+
+def test_a_fatal_error_reaches_everybody_who_waits(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    indodax.add_account("another", "other-secret")
+    client._exchange._secret = "wrong"
+    expected, stream = client.expect(xchws.Order), client.events(xchws.Order)
+    with pytest.raises(xchws.AuthenticationFailed) as refused:
+        client.start(5)
+    assert refused.value.code == "bad_sign"
+    for wait in (lambda: client.wait_ready(1), lambda: expected.result(1), lambda: next(stream), client.run_forever):
+        with pytest.raises(xchws.XchwsError):
+            wait()
+    assert client.status().state is xchws.State.STOPPED
+    assert client.status().last_error is refused.value
+    assert len(indodax.rest_requests) == 1, "a refused key is not tried again"
+
+
+def test_subscriptions(richamster: RichamsterSandbox, make_richamster: Make) -> None:
+    errors = []
+    client = make_richamster(richamster.token, on_error=errors.append)
+    early = client.subscribe_ticker("BTC/UAH")
+    assert early.name == "ticker BTC/UAH" and early.state == "pending" and not early.active
+    assert client.subscribe_ticker("BTC/UAH") is early
+    client.start(5)
+    assert early.wait(5) is early and early.active
+    others = [client.subscribe_order_book("BTC/UAH"), client.subscribe_user_orders("BTC/UAH")]
+    for subscription in others:
+        subscription.wait(5)
+    asked = [message["channel"] for message in richamster.messages]
+    assert asked == ["ticker", "order_book", "user_orders"]
+    richamster.reject_subscription("Currency pair is invalid.")
+    refused = client.subscribe_trades("XXX/UAH")
+    with pytest.raises(xchws.SubscriptionRejected, match="Currency pair is invalid"):
+        refused.wait(5)
+    assert refused.state == "refused"
+    assert client.status().state is xchws.State.READY and richamster.opened == 1
+    others[0].unsubscribe()
+    others[0].unsubscribe()
+    with pytest.raises(xchws.StateError, match="ended"):
+        others[0].wait(1)
+    assert client.status().subscriptions == (("ticker BTC/UAH", "active"), ("user_orders BTC/UAH", "active"))
+    client.stop()
+    assert early.state == "ended"
+    with pytest.raises(xchws.StateError):
+        client.subscribe_ticker("ETH/UAH")
+    assert [type(error) for error in errors] == [xchws.SubscriptionRejected]
+    assert richamster.complaints == []
+
+
+def test_each_subscription_is_sent_again_once(richamster: RichamsterSandbox, make_richamster: Make) -> None:
+    client = make_richamster()
+    client.start(5)
+    pairs = ["BTC/UAH", "ETH/UAH", "KRB/UAH"]
+    subscriptions = [client.subscribe_trades(pair).wait(5) for pair in pairs]
+    for _ in range(3):
+        gaps = [client.expect(xchws.Gap, channels=(subscription.name,)) for subscription in subscriptions]
+        richamster.drop()
+        for gap in gaps:
+            assert gap.result(5).since <= gap.result(0).until
+        for subscription in subscriptions:
+            subscription.wait(5)
+    assert [message["pair"] for message in richamster.messages] == pairs * 4
+    assert client.status().reconnects == 3
+
+
+def test_an_unanswered_subscription(richamster: RichamsterSandbox, make_richamster: Make) -> None:
+    client = make_richamster()
+    client.start(5)
+    richamster.ignore_next("any")
+    subscription = client.subscribe_ticker("BTC/UAH")
+    with pytest.raises(xchws.WaitTimeout, match="was not answered within 0.05 s"):
+        subscription.wait(0.05)
+
+
+def test_ready_in_time_or_not(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    with pytest.raises(xchws.StateError, match="not started"):
+        client.wait_ready(1)
+    indodax.refuse(503, "maintenance")
+    with pytest.raises(xchws.WaitTimeout, match="HTTP 503: maintenance"):
+        client.start(0.3)
+    indodax.accept()
+    client.wait_ready(5)
+
+
+def test_status_is_true(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    new = client.status()
+    assert (new.state, new.since, new.last_message, new.reconnects) == (xchws.State.NEW, None, None, 0)
+    client.start(5)
+    ready = client.status()
+    assert ready.state is xchws.State.READY and ready.threads_alive and ready.attempt == 0
+    assert ready.since is not None and ready.last_message is not None and ready.token_expires is not None
+    assert timedelta(hours=23) < ready.token_expires - ready.since < timedelta(hours=25)
+    indodax.refuse(502, "<html>bad gateway</html>")
+    down = client.expect(xchws.Disconnected, where=lambda event: isinstance(event.error, xchws.OpenFailed) or True)
+    indodax.drop()
+    down.result(5)
+    assert client.status().state in (xchws.State.WAITING, xchws.State.CONNECTING)
+    indodax.accept()
+    client.wait_ready(5)
+    again = client.status()
+    assert again.reconnects == 1 and isinstance(again.last_error, xchws.ConnectionFailed)
+    client.stop()
+    assert client.status().state is xchws.State.STOPPED
+
+
+def test_wait_ready_is_woken_from_another_thread(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    indodax.refuse(503)
+    client.start()
+    woken = threading.Event()
+    thread = threading.Thread(target=lambda: (client.wait_ready(10), woken.set()))
+    thread.start()
+    indodax.accept()
+    assert woken.wait(10)
+    thread.join()
