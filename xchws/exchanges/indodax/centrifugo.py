@@ -1,16 +1,21 @@
 """Centrifugo: the wire objects of its client protocol v2 in JSON, and what its codes mean.
 
 Sources: https://centrifugal.dev/docs/transports/client_protocol and the server's source at v5.2.0, read 2026-11. Fields with
-empty values are left out on the wire, so every field has its default here.
+empty values are left out on the wire, so every field has its default here. What is not used here is not named here, so that its
+form cannot spoil a message.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, Generic, List, Optional, TypeVar
+from typing import Any, Dict, Generic, List, Optional, TypeVar, cast
 
 import msgspec
 
+from xchws.sansio.protocol import UNREADABLE
+
 D = TypeVar("D")
+
+_skim = msgspec.json.Decoder(msgspec.Raw).decode
 
 TEMPORARY = frozenset((100, 111, 113))
 """Error codes of replies with which the same command may be tried again."""
@@ -32,8 +37,6 @@ class Error(msgspec.Struct):
 class ConnectResult(msgspec.Struct):
     """The reply to connect. `ttl` and `ping` in seconds."""
 
-    client: str = ""
-    version: str = ""
     expires: bool = False
     ttl: int = 0
     ping: int = 0
@@ -50,15 +53,13 @@ class RefreshResult(msgspec.Struct):
 class SubscribeResult(msgspec.Struct):
     """The reply to subscribe."""
 
-    recoverable: bool = False
-    epoch: str = ""
     offset: int = 0
 
 
 class Publication(msgspec.Struct, Generic[D]):
     """What was published in a channel. The offset is there only in channels with history."""
 
-    data: Optional[D] = None
+    data: D = cast(Any, None)  # D says what stands for no data
     offset: int = 0
 
 
@@ -96,7 +97,19 @@ def command(number: int, verb: str, parameters: Dict[str, Any]) -> bytes:
 
 
 def pieces(frame: bytes) -> List[bytes]:
-    """The JSON objects of one text frame: they are joined by newlines, which JSON strings never hold raw."""
-    if b"\n" not in frame:
-        return [frame]
-    return [piece for piece in frame.split(b"\n") if piece.strip()]
+    """The JSON objects of one text frame: they are joined by newlines, which JSON strings never hold raw.
+
+    One object alone may have newlines between its keys, as the examples of Indodax's page are printed.
+    """
+    frame = frame.strip()
+    if b"\n" in frame and not _is_one(frame):
+        return [piece for piece in frame.split(b"\n") if piece.strip()]
+    return [frame] if frame else []
+
+
+def _is_one(frame: bytes) -> bool:
+    try:
+        _skim(frame)
+    except UNREADABLE:
+        return False
+    return True

@@ -109,7 +109,7 @@ class Indodax(Client):
                 address(url, "url", ("ws", "wss"), default_url, NAME),
                 address(rest_url, "rest_url", ("http", "https"), default_rest_url, NAME),
             ),
-            **options,  # type: ignore[misc]  # mypy cannot see that the hooks among them are functions
+            **options,
         )
 
 

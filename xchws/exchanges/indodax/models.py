@@ -61,6 +61,12 @@ class StreamEvent(msgspec.Struct):
     order: Optional[OrderUpdate] = None
 
 
+class StreamKind(msgspec.Struct):
+    """The same, for an element whose other keys are not of the documented form."""
+
+    eventType: str = ""  # the wire's name
+
+
 ORDER_UPDATE = "order_update"
 StreamEvents = List[StreamEvent]
 
@@ -97,18 +103,22 @@ def status_of(update: OrderUpdate) -> OrderStatus:
     """The order's state in the common words.
 
     An order that rests and has executed in part is PARTIALLY_FILLED whatever the word. DONE is the end of an order that
-    executed in full; a DONE that leaves something unfilled is documented nowhere and is UNKNOWN.
+    executed in full; a DONE that leaves something unfilled is documented nowhere and is UNKNOWN, and so is an execution that
+    does not say what it leaves.
     """
     word = update.status.upper()
+    unfilled = update.unfilledQty
+    if unfilled is None and update.origQty is not None and update.executedQty is not None:
+        unfilled = update.origQty - update.executedQty
     if word == CANCELLED:
         return OrderStatus.CANCELED
     if word == REJECTED:
         return OrderStatus.REJECTED
     if word == NEW:
         return OrderStatus.PARTIALLY_FILLED if update.executedQty else OrderStatus.NEW
-    if word in FILLS:
-        return OrderStatus.PARTIALLY_FILLED if update.unfilledQty else OrderStatus.FILLED
-    if word == DONE and not update.unfilledQty:
+    if word in FILLS and unfilled is not None:
+        return OrderStatus.PARTIALLY_FILLED if unfilled else OrderStatus.FILLED
+    if word == DONE and not unfilled:
         return OrderStatus.FILLED
     return OrderStatus.UNKNOWN
 

@@ -22,15 +22,17 @@ from xchws.errors import (
     Silent,
     XchwsError,
 )
-from xchws.events import Data, Failure, Fill, Order, Other
+from xchws.events import Data, Failure, Fill, Order, Other, Path
 from xchws.exchanges.indodax import centrifugo
 from xchws.exchanges.indodax.models import (
     FILLS,
     NAME,
     ORDER_UPDATE,
     NotANumber,
+    OrderUpdate,
     StreamEvent,
     StreamEvents,
+    StreamKind,
     fill_event,
     order_event,
 )
@@ -42,21 +44,27 @@ CHANNELS = ("orders",)
 TOKEN = "token"  # the job that fetches a new one  # no secret, a name
 
 _REPLY = 10.0  # seconds for an answer to a command
+_LONGEST = 10**9  # seconds; a number beyond is as good as never, and one far beyond is no float
 _LEAD = 900.0  # seconds before the token's end at which a new one is fetched; half the ttl where that is less
 _RETRY_FIRST, _RETRY_LAST = 5.0, 60.0  # seconds between tries to fetch or send a new token
+_DOUBLINGS = 8  # of that time; more change nothing
 _QUIET = 60.0  # seconds: the server pings every 25 s (Centrifugo's default), so two are missing by then
 _PING_MARGIN = 10.0  # seconds over the announced interval of pings, as in centrifuge-js
 _SLOWLY = 30.0  # seconds before a reconnect after what must be a fault of ours
 _SUSPECT = 5  # tokens in a row refused on the stream before the key is held to be refused
 _FILLS_KEPT = 10_000
 
-# Source: Centrifugo 5.2.0, disconnect.go. Our own faults, which a reconnect may cure: bad request, inappropriate protocol,
-# not available, too many errors, and 1009: a message of ours was too big.
-_OUR_FAULT = frozenset((3501, 3505, 3506, 3508, 3509, 1009))
+# Source: Centrifugo 5.2.0, disconnect.go. 3500 to 3999 and 4500 to 4999 say "do not reconnect"; those without a name here
+# (bad request, inappropriate protocol, too many errors, …) must be faults of our own, which a slow reconnect may cure.
+_TOO_BIG = 1009  # a message of ours
 _INVALID_TOKEN, _STALE, _FORCED, _CONNECTION_LIMIT, _FORBIDDEN = 3500, 3502, 3503, 3504, 3507
 
-_decode = msgspec.json.Decoder(centrifugo.Reply[StreamEvents]).decode
-_decode_plain = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(centrifugo.Reply[Optional[StreamEvents]]).decode
+_decode_loosely = msgspec.json.Decoder(centrifugo.Reply[msgspec.Raw], strict=False).decode
+_decode_elements = msgspec.json.Decoder(Optional[List[msgspec.Raw]]).decode
+_decode_element = msgspec.json.Decoder(StreamEvent, strict=False).decode
+_decode_kind = msgspec.json.Decoder(StreamKind).decode
+_decode_push_kinds = msgspec.json.Decoder(Dict[str, Dict[str, msgspec.Raw]]).decode
 
 
 class FillMemory:
@@ -91,7 +99,8 @@ class IndodaxProtocol(Protocol):
         self._number = 0
         self._pending: Dict[int, Tuple[str, float]] = {}  # command number -> verb, deadline
         self._ready = False
-        self._early: List[Output] = []  # what came before the reply to subscribe
+        # What came before the reply to subscribe.
+        self._early: List[Tuple[centrifugo.Publication[Any], str, bytes]] = []
         self._answers_pings = False
         self._refresh_at: Optional[float] = None
         self._refresh_tries = 0
@@ -116,54 +125,58 @@ class IndodaxProtocol(Protocol):
             if self.verbatim:
                 outputs.append(self.message(piece))
             outputs += self._piece(piece, now)
+            if outputs and type(outputs[-1]) is Close:
+                break  # what comes after the end of the conversation is not for us
         return outputs
 
     def _piece(self, piece: bytes, now: float) -> List[Output]:
         try:
-            reply = _decode(piece)
+            reply: centrifugo.Reply[Any] = _decode(piece)
         except UNREADABLE:
-            return self._piece_loosely(piece, now)
+            # Something in it is not as documented: keep what is, element by element, each as the exchange wrote it.
+            try:
+                reply = _decode_loosely(piece)
+            except UNREADABLE as error:
+                return [self.unreadable(piece, f"a message that cannot be understood ({error})")]
         push = reply.push
         if push is not None and push.pub is not None:
             return self._publication(push.pub, push.channel, piece)
         return self._reply(reply, piece, now)
 
-    def _piece_loosely(self, piece: bytes, now: float) -> List[Output]:
-        """Something in it is not as documented: keep what is, element by element."""
-        try:
-            plain = _decode_plain(piece)
-            reply = msgspec.convert(plain, centrifugo.Reply[List[Any]], strict=False)
-        except UNREADABLE as error:
-            return [self.unreadable(piece, f"a message that cannot be understood ({error})")]
-        if reply.push is None or reply.push.pub is None:
-            return self._reply(reply, piece, now)
-        outputs = self._counted(reply.push.pub.offset)
-        if outputs is None:
+    def _publication(self, pub: centrifugo.Publication[Any], channel: str, piece: bytes) -> List[Output]:
+        if not self._ready:
+            # Kept as it came: an execution that is told by this connection must not be one that is never published.
+            self._early.append((pub, channel, piece))
             return []
-        for index, element in enumerate(reply.push.pub.data or ()):
-            outputs += self._element(element, index, piece)
-        return self._when_ready(outputs)
-
-    def _element(self, element: Any, index: int, piece: bytes) -> List[Output]:
-        kind = element.get("eventType") if isinstance(element, dict) else None
-        if isinstance(kind, str) and kind and kind != ORDER_UPDATE:
-            return [self._other(kind, piece, ("push", "pub", "data", index))]
-        try:
-            exact = msgspec.json.decode(msgspec.json.encode(element), type=StreamEvent, strict=False)
-        except UNREADABLE as error:
-            return [self.unreadable(msgspec.json.encode(element), f"an event that cannot be understood ({error})")]
-        return self._event(exact, index, piece)
-
-    def _publication(self, pub: centrifugo.Publication[StreamEvents], channel: str, piece: bytes) -> List[Output]:
+        if channel != self._grant.channel:
+            return [self._other("pub", piece, ("push",))]
         outputs = self._counted(pub.offset)
         if outputs is None:
             return []
-        if channel != self._grant.channel or pub.data is None:
-            outputs.append(self._other("pub", piece, ("push",)))
-        else:
-            for index, event in enumerate(pub.data):
-                outputs += self._event(event, index, piece)
-        return outputs if self._ready else self._when_ready(outputs)
+        elements = pub.data
+        if isinstance(elements, msgspec.Raw):
+            try:
+                elements = _decode_elements(elements)
+            except UNREADABLE as error:
+                return [*outputs, self.unreadable(piece, f"a publication that is no list of events ({error})")]
+        if elements is None:
+            return [*outputs, self._other("pub", piece, ("push",))]
+        for index, element in enumerate(elements):
+            if isinstance(element, StreamEvent):
+                outputs += self._event(element, index, piece)
+            else:
+                outputs += self._element(element, index, piece)
+        return outputs
+
+    def _element(self, element: msgspec.Raw, index: int, piece: bytes) -> List[Output]:
+        try:
+            event = _decode_element(element)
+        except UNREADABLE as error:
+            kind = _kind_of(element)
+            if kind and kind != ORDER_UPDATE:
+                return [self._other(kind, piece, ("push", "pub", "data", index))]
+            return [self.unreadable(bytes(element), f"an event that cannot be understood ({error})")]
+        return self._event(event, index, piece)
 
     def _counted(self, offset: int) -> Optional[List[Output]]:
         """Note a publication's offset, where the channel has offsets; None if it has been told already."""
@@ -174,30 +187,34 @@ class IndodaxProtocol(Protocol):
             return None
         return [Missed(CHANNELS)] if last and offset > last + 1 else []
 
-    def _when_ready(self, outputs: List[Output]) -> List[Output]:
-        if self._ready:
-            return outputs
-        self._early += outputs
-        return []
-
     def _event(self, event: StreamEvent, index: int, piece: bytes) -> List[Output]:
-        path = ("push", "pub", "data", index)
+        path: Path = ("push", "pub", "data", index)
         update = event.order
         if update is None or event.eventType != ORDER_UPDATE:
             return [self._other(event.eventType, piece, path)]
         path = (*path, "order")
+        outputs: List[Output] = []
         try:
-            outputs: List[Output] = [order_event(update, piece, path)]
-            if update.status.upper() in FILLS:
-                if update.fillInformation is None:
-                    outputs.append(self.unreadable(piece, f"order {update.orderId}: a fill without fillInformation"))
-                elif self._fills.is_new(update.orderId, update.tradeId):
-                    outputs.append(fill_event(update, update.fillInformation, piece, path))
+            outputs.append(order_event(update, piece, path))
         except NotANumber as error:
-            return [self.unreadable(piece, f"order {update.orderId}: {error}")]
+            outputs.append(self.unreadable(piece, f"order {self._number_of(update)}: {error}"))
+        if update.status.upper() in FILLS:
+            outputs += self._fill(update, piece, path)
         return outputs
 
-    def _other(self, kind: str, piece: bytes, path: Tuple[Any, ...]) -> Other:
+    def _fill(self, update: OrderUpdate, piece: bytes, path: Path) -> List[Output]:
+        if update.fillInformation is None:
+            return [self.unreadable(piece, f"order {self._number_of(update)}: a fill without fillInformation")]
+        try:
+            fill = fill_event(update, update.fillInformation, piece, path)
+        except NotANumber as error:
+            return [self.unreadable(piece, f"order {self._number_of(update)}: a fill: {error}")]
+        return [fill] if self._fills.is_new(update.orderId, update.tradeId) else []
+
+    def _number_of(self, update: OrderUpdate) -> str:
+        return self.secrets.excerpt(update.orderId, 60)
+
+    def _other(self, kind: str, piece: bytes, path: Path) -> Other:
         return Other(kind=kind, wire=piece, path=path, exchange=NAME)
 
     # --------------------------------------------------------------------------------------------------------- replies
@@ -253,15 +270,16 @@ class IndodaxProtocol(Protocol):
         error = reply.error
         if error is not None and error.code != centrifugo.ALREADY_SUBSCRIBED:
             return [self._not_connected(error, "subscribe")]
-        if reply.subscribe is not None:
-            self._offset = max(self._offset, reply.subscribe.offset)
         first, self._ready = not self._ready, True
         outputs: List[Output] = [Ready()] if first else []
         if self._broken:
             self._broken = False
             outputs.append(Missed(CHANNELS))
-        outputs += self._early
-        self._early = []
+        early, self._early = self._early, []
+        for pub, channel, piece in early:
+            outputs += self._publication(pub, channel, piece)
+        if reply.subscribe is not None:
+            self._offset = max(self._offset, reply.subscribe.offset)
         return outputs
 
     # ---------------------------------------------------------------------------------------------------------- pushes
@@ -273,7 +291,7 @@ class IndodaxProtocol(Protocol):
             return self._lives_until(push.refresh.expires, push.refresh.ttl, now)
         if push.unsubscribe is not None and push.channel == self._grant.channel:
             return self._unsubscribed(push.unsubscribe, now)
-        return [self._other(_kind_of(piece), piece, ("push",))]
+        return [self._other(_push_kind_of(piece), piece, ("push",))]
 
     def _unsubscribed(self, ended: centrifugo.Ended, now: float) -> List[Output]:
         said = self.secrets.excerpt(ended.reason)
@@ -295,12 +313,13 @@ class IndodaxProtocol(Protocol):
         if not expires or ttl <= 0:
             self._refresh_at = None
             return [Expiry(None)]
+        ttl = min(ttl, _LONGEST)
         self._refresh_at = now + ttl - min(_LEAD, ttl / 2)
         return [Expiry(now + ttl)]
 
     def _refresh_again(self, now: float) -> None:
         self._refresh_at = now + min(_RETRY_LAST, _RETRY_FIRST * 2.0**self._refresh_tries)
-        self._refresh_tries += 1
+        self._refresh_tries = min(self._refresh_tries + 1, _DOUBLINGS)
 
     def fetched(self, job: str, result: Any, now: float) -> List[Output]:
         if isinstance(result, XchwsError):
@@ -356,7 +375,7 @@ class IndodaxProtocol(Protocol):
         if code == _CONNECTION_LIMIT:
             error.retry_after = _SLOWLY
             return Close(error, exclusive=True)
-        if code in _OUR_FAULT or 3500 <= code <= 3999 and code != _STALE or 4500 <= code <= 4999:
+        if code == _TOO_BIG or 3500 <= code <= 3999 and code != _STALE or 4500 <= code <= 4999:
             error.retry_after = _SLOWLY
         return Close(error)
 
@@ -368,7 +387,18 @@ class IndodaxProtocol(Protocol):
         return None
 
 
-def _kind_of(piece: bytes) -> str:
+def _kind_of(element: msgspec.Raw) -> str:
+    """The word that an event has for itself, if it has one; its other keys may be of any form."""
+    try:
+        return _decode_kind(element).eventType
+    except UNREADABLE:
+        return ""
+
+
+def _push_kind_of(piece: bytes) -> str:
     """The word for a push that has no wire object here."""
-    push = _decode_plain(piece).get("push", {})
+    try:
+        push = _decode_push_kinds(piece)["push"]
+    except UNREADABLE:
+        return "push"
     return next((word for word in push if word != "channel"), "push")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import Any, Mapping, Optional, Tuple
 from urllib.parse import urlencode
 
@@ -21,10 +22,11 @@ from xchws.sansio.protocol import UNREADABLE
 
 PATH = "/api/private_ws/v1/generate_token"
 
-_REFUSED = frozenset(("invalid_tapi_key", "invalid_credentials", "bad_sign"))
 # Newer front ends of the same API answer some errors with numbers; -2015: this IP address is not allowed for the key.
 # Source: a third party's list (github D1ZZY4/indodax-mcp, rejections.ts, read 2026-11), not documented by Indodax.
-_REFUSED_NUMBERS = frozenset((-2015,))
+_REFUSED = frozenset(("invalid_tapi_key", "invalid_credentials", "bad_sign", "-2015"))
+# A token in an answer that is not of the documented form, or cut short: it is not known as a secret yet.
+_TOKEN_IN_TEXT = re.compile(rb'(connToken\W{0,8})[^\s"\\]+')
 _TOO_MANY = "too_many_requests"
 
 
@@ -52,26 +54,32 @@ def grant_of(status: int, body: bytes, retry_after: Optional[float], secrets: Se
         OpenFailed: anything else that is not a token: the endpoint's trouble, which passes.
     """
     answer = _object(body)
-    if 200 <= status < 300 and answer.get("success") in (1, "1"):
-        granted = answer.get("return")
-        if isinstance(granted, dict):
-            token, channel = granted.get("connToken"), granted.get("channel")
-            if isinstance(token, str) and token and isinstance(channel, str) and channel:
-                secrets.add(token)
+    granted = answer.get("return")
+    if isinstance(granted, dict):
+        token, channel = granted.get("connToken"), granted.get("channel")
+        if isinstance(token, str) and token:
+            secrets.add(token)
+            if 200 <= status < 300 and _says_yes(answer) and isinstance(channel, str) and channel:
                 return Grant(token, channel)
     raise _refusal(status, answer, body, retry_after, secrets)
+
+
+def _says_yes(answer: Mapping[str, Any]) -> bool:
+    return answer.get("success") in (1, "1")
 
 
 def _refusal(
     status: int, answer: Mapping[str, Any], body: bytes, retry_after: Optional[float], secrets: Secrets
 ) -> XchwsError:
-    code = answer.get("error_code") or answer.get("code")
+    code = answer.get("error_code") or answer.get("code") or ""
+    if not isinstance(code, int):
+        code = secrets.excerpt(str(code))
     words = answer.get("error") or answer.get("msg") or answer.get("message")
-    said = secrets.excerpt(words if isinstance(words, str) else body)
+    said = secrets.excerpt(words if isinstance(words, str) else _TOKEN_IN_TEXT.sub(rb"\1***", body))
     told = f"{NAME}: the token endpoint refused (HTTP {status}, {code or 'no error code'}): {said}"
     if status == 429 or code == _TOO_MANY:
         return RateLimited(told, code=code or status, message=said, retry_after=retry_after, exchange=NAME)
-    if status < 500 and (code in _REFUSED or code in _REFUSED_NUMBERS):
+    if status < 500 and str(code) in _REFUSED:
         return AuthenticationFailed(
             f"{told}; check the API key, its secret, and whether this machine's address may use it",
             code=code,
@@ -79,7 +87,7 @@ def _refusal(
         )
     if 300 <= status < 400:
         told = f"{NAME}: the token endpoint answered with a redirect (HTTP {status}), which is not followed"
-    elif 200 <= status < 300:
+    elif 200 <= status < 300 and (not answer or _says_yes(answer)):
         told = f"{NAME}: the token endpoint's answer has no token: {said}"
     return OpenFailed(told, retry_after=retry_after, exchange=NAME)
 

@@ -122,9 +122,9 @@ class Richamster(Client):
                 _checked_token(token),
                 address(url, "url", ("ws", "wss"), _URL, NAME),
                 None if origin is None else address(origin, "origin", ("http", "https"), "", NAME),
-                _checked_channels(wire_channels or {}),
+                _checked_channels({} if wire_channels is None else wire_channels),
             ),
-            **options,  # type: ignore[misc]  # mypy cannot see that the hooks among them are functions
+            **options,
         )
 
     def subscribe_ticker(self, pair: str) -> Subscription:
@@ -178,7 +178,13 @@ def _checked_token(token: Optional[Token]) -> Optional[Token]:
 
 
 def _checked_channels(channels: Mapping[str, str]) -> Mapping[str, str]:
-    for channel, name in dict(channels).items():
+    if not isinstance(channels, Mapping):
+        raise ConfigurationError(
+            f"{NAME}: wire_channels must be a mapping, not {type(channels).__name__}",
+            argument="wire_channels",
+            exchange=NAME,
+        )
+    for channel, name in channels.items():
         if channel not in _CHANNELS or not isinstance(name, str) or not name:
             raise ConfigurationError(
                 f"{NAME}: wire_channels maps {', '.join(_CHANNELS)} to the name to send, not {channel!r} to {name!r}",

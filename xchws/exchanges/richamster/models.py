@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from xchws.events import BookLevel, Order, OrderStatus, Ticker, Trade
 
@@ -18,17 +19,21 @@ NAME = "richamster"
 
 TICKER, ORDER_BOOK, TRADING, USER_ORDERS = "ticker", "order_book", "trading", "user_orders"
 
-Instant = Union[str, int, float, None]
+Instant = Union[str, int, float, None, UnsetType]
+Amount = Union[Decimal, None, UnsetType]
 
 
 class Wire(msgspec.Struct):
-    """Every key that a message is known to have. `volume` in base, `sum` in quote currency."""
+    """Every key that a message is known to have. `volume` in base, `sum` in quote currency.
+
+    Messages are told apart by their keys, and null says that a key is there: UNSET says that it is not.
+    """
 
     type: Optional[str] = None
-    message: Optional[str] = None
+    message: Any = None
     pair: str = ""
-    last: Optional[Decimal] = None
-    last_price: Optional[Decimal] = None
+    last: Amount = UNSET
+    last_price: Amount = UNSET
     first: Optional[Decimal] = None
     first_price: Optional[Decimal] = None
     high: Optional[Decimal] = None
@@ -41,8 +46,8 @@ class Wire(msgspec.Struct):
     unit_price: Optional[Decimal] = None
     sum: Optional[Decimal] = None
     side: Union[str, int, None] = None
-    created_at: Instant = None
-    closed_at: Instant = None
+    created_at: Instant = UNSET
+    closed_at: Instant = UNSET
     pk: Union[int, str, None] = None
 
 
@@ -52,9 +57,12 @@ def amounts_are_finite(wire: Wire) -> bool:
         wire.last, wire.last_price, wire.first, wire.first_price, wire.high, wire.high_price, wire.low, wire.low_price,
         wire.volume, wire.base_volume, wire.quote_volume, wire.unit_price, wire.sum,
     ):  # fmt: skip
-        if amount is not None and not amount.is_finite():
+        if isinstance(amount, Decimal) and not amount.is_finite():
             return False
     return True
+
+
+_BEYOND = Decimal(10**12)  # seconds; the calendar ends before
 
 
 def milliseconds(instant: Instant) -> Optional[int]:
@@ -63,17 +71,20 @@ def milliseconds(instant: Instant) -> Optional[int]:
     Raises:
         ValueError: it is none of these.
     """
-    if instant is None or instant == "":
+    if instant is None or instant is UNSET or instant == "":
         return None
-    if isinstance(instant, str) and "T" in instant:
-        moment = datetime.fromisoformat(instant.replace("Z", "+00:00"))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
-        return round(moment.timestamp() * 1000)
     try:
-        return int(Decimal(str(instant)) * 1000)
-    except ArithmeticError:
-        raise ValueError(f"no instant: {instant!r}") from None
+        if isinstance(instant, str) and "T" in instant:
+            moment = datetime.fromisoformat(instant.replace("Z", "+00:00"))
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=timezone.utc)
+            return round(moment.timestamp() * 1000)
+        seconds = Decimal(str(instant))
+        if abs(seconds) < _BEYOND:  # raises for NaN
+            return int(seconds * 1000)
+    except (ArithmeticError, ValueError):
+        pass
+    raise ValueError("an instant that is none")  # without the text: it may be long, and the failure shows it
 
 
 _SIDES = {"buying": "buy", "selling": "sell", "buy": "buy", "sell": "sell"}
@@ -83,8 +94,8 @@ def _side(side: Union[str, int, None]) -> Optional[str]:
     return None if side is None else _SIDES.get(str(side).lower(), str(side))
 
 
-def _first(*values: Optional[Decimal]) -> Optional[Decimal]:
-    return next((value for value in values if value is not None), None)
+def _first(*values: Amount) -> Optional[Decimal]:
+    return next((value for value in values if isinstance(value, Decimal)), None)
 
 
 def ticker_event(wire: Wire, text: bytes) -> Ticker:

@@ -11,6 +11,7 @@ from collections import deque
 from typing import Any, Deque, Dict, List, Mapping, Optional, Set
 
 import msgspec
+from msgspec import UNSET
 
 from xchws.credentials import Secrets
 from xchws.errors import ExchangeError, SubscriptionRejected, XchwsError
@@ -36,6 +37,7 @@ TOKEN = "token"  # the job that gets one  # no secret, a name
 _REPLY = 10.0  # seconds for the answer to a subscription
 _TOKEN_WAIT = 30.0  # seconds for the user's function that returns a token
 _RETRY_FIRST, _RETRY_LAST = 5.0, 60.0  # seconds between tries to get a token
+_DOUBLINGS = 8  # of that time; more change nothing
 
 _decode = msgspec.json.Decoder(Wire).decode
 _decode_loosely = msgspec.json.Decoder(Wire, strict=False).decode
@@ -65,7 +67,7 @@ class RichamsterProtocol(Protocol):
         self._asked: Optional[Topic] = None  # the one that is being subscribed
         self._answer_by = 0.0
         self._fetching = False
-        self._active: Set[Topic] = set()
+        self._sent: Set[Topic] = set()  # what the exchange has been asked for on this connection, and has not refused
         self._muted: Set[Topic] = set()  # unsubscribed, but the exchange knows no way to be told
         self._trading_has_pk = False
 
@@ -76,16 +78,15 @@ class RichamsterProtocol(Protocol):
 
     def subscribe(self, topic: Topic, now: float) -> List[Output]:
         self._muted.discard(topic)
-        self._queue.append(topic)
+        if topic != self._asked:  # else it has been asked already, and its answer is still to come
+            self._queue.append(topic)
         return self._next(now)
 
     def unsubscribe(self, topic: Topic, now: float) -> List[Output]:
-        self._active.discard(topic)
         self._later.pop(topic, None)
         if topic in self._queue:
             self._queue.remove(topic)
-        else:
-            self._muted.add(topic)
+        self._muted.add(topic)
         return []
 
     def _next(self, now: float) -> List[Output]:
@@ -102,6 +103,7 @@ class RichamsterProtocol(Protocol):
 
     def _ask(self, topic: Topic, token: Optional[str], now: float) -> Send:
         self._answer_by = now + _REPLY
+        self._sent.add(topic)
         message = {"channel": self._wire_channel(topic), "pair": topic.parameters[0]}
         if token is not None:
             message["token"] = token
@@ -115,13 +117,16 @@ class RichamsterProtocol(Protocol):
         if not self._fetching or topic is None:
             return []  # it came too late: the subscription has been given up
         self._fetching = False
+        if topic in self._muted:
+            self._asked = None
+            return self._next(now)
         if isinstance(result, XchwsError):
             self._asked = None
             if not result.retryable:
                 error = SubscriptionRejected(f"{NAME}: no token for {topic.name!r}: {result}", exchange=NAME)
                 return [Refused(topic, error), *self._next(now)]
             self._later[topic] = now + min(_RETRY_LAST, _RETRY_FIRST * 2.0**self._token_tries)
-            self._token_tries += 1
+            self._token_tries = min(self._token_tries + 1, _DOUBLINGS)
             return [Failure(error=result, exchange=NAME), *self._next(now)]
         self._token_tries = 0
         return [self._ask(topic, result, now)]
@@ -133,9 +138,9 @@ class RichamsterProtocol(Protocol):
         return min(times) if times else None
 
     def wake(self, now: float) -> List[Output]:
-        for topic in [topic for topic, due in self._later.items() if now >= due]:
-            del self._later[topic]
-            self._queue.append(topic)
+        for late in [late for late, due in self._later.items() if now >= due]:
+            del self._later[late]
+            self._queue.append(late)
         topic = self._asked
         if topic is None or now < self._answer_by:
             return self._next(now)
@@ -159,8 +164,9 @@ class RichamsterProtocol(Protocol):
                 wire = _decode_loosely(text)
             except UNREADABLE as error:
                 return [*outputs, self.unreadable(text, f"a message that cannot be understood ({error})")]
-        if wire.type in ("success", "error") and wire.message is not None:
-            return outputs + self._answered(wire.type == "success", wire.message, text, now)
+        if wire.type in ("success", "error"):
+            words = wire.message if isinstance(wire.message, str) else text.decode("utf-8", "replace")
+            return outputs + self._answered(wire.type == "success", words, text, now)
         try:
             return outputs + self._data(wire, text)
         except ValueError as error:
@@ -171,15 +177,16 @@ class RichamsterProtocol(Protocol):
         said = self.secrets.excerpt(words)
         if topic is None or self._fetching:
             if success:
-                return []  # the answer to one that has been given up
+                return [Other(kind="success", wire=text, exchange=NAME)]  # the answer to one that has been given up
             return [Failure(error=ExchangeError(f"{NAME}: {said}", message=said, exchange=NAME), exchange=NAME)]
         if success and not self._names(words, topic):
             return [self.unreadable(text, f"an answer to another subscription than {topic.name!r}")]
         self._asked = None
+        if not success:
+            self._sent.discard(topic)
         if topic in self._muted:
             return self._next(now)
         if success:
-            self._active.add(topic)
             return [Accepted(topic), *self._next(now)]
         error = SubscriptionRejected(f"{NAME}: {topic.name!r} is refused: {said}", message=said, exchange=NAME)
         return [Refused(topic, error), *self._next(now)]
@@ -194,11 +201,11 @@ class RichamsterProtocol(Protocol):
     def _data(self, wire: Wire, text: bytes) -> List[Output]:
         if not amounts_are_finite(wire):
             return [self.unreadable(text, "an amount that is no number")]
-        if wire.last is not None or wire.last_price is not None or (wire.high is not None and wire.low is not None):
+        if wire.last is not UNSET or wire.last_price is not UNSET or _has_range(wire):
             return self._unless_muted(TICKER, wire, ticker_event(wire, text))
         if wire.unit_price is None:
             return [Other(kind="unknown", wire=text, symbol=wire.pair, exchange=NAME)]
-        if wire.created_at is None and wire.closed_at is None:
+        if wire.created_at is UNSET and wire.closed_at is UNSET:
             return self._unless_muted(ORDER_BOOK, wire, level_event(wire, text))
         if wire.pk is None:
             return self._unless_muted(TRADING, wire, trade_event(wire, text))
@@ -206,19 +213,23 @@ class RichamsterProtocol(Protocol):
 
     def _with_pk(self, wire: Wire, text: bytes) -> List[Output]:
         """By the page only own orders have `pk`, but REST's public history has it too: never call a stranger's order own."""
-        own = self._subscribed(USER_ORDERS, wire.pair)
-        public = self._subscribed(TRADING, wire.pair)
+        own = Topic(USER_ORDERS, (wire.pair,)) in self._sent
+        public = Topic(TRADING, (wire.pair,)) in self._sent
         if public and not own:
             self._trading_has_pk = True
         if own and public and self._trading_has_pk:
+            if {Topic(USER_ORDERS, (wire.pair,)), Topic(TRADING, (wire.pair,))} <= self._muted:
+                return []
             return [Other(kind="trading or user_orders", wire=text, symbol=wire.pair, exchange=NAME)]
         if public and not own:
             return self._unless_muted(TRADING, wire, trade_event(wire, text))
         return self._unless_muted(USER_ORDERS, wire, order_event(wire, text))
 
-    def _subscribed(self, channel: str, pair: str) -> bool:
-        topic = Topic(channel, (pair,))
-        return topic in self._active or topic == self._asked
-
     def _unless_muted(self, channel: str, wire: Wire, event: Output) -> List[Output]:
         return [] if Topic(channel, (wire.pair,)) in self._muted else [event]
+
+
+def _has_range(wire: Wire) -> bool:
+    high = wire.high if wire.high is not None else wire.high_price
+    low = wire.low if wire.low is not None else wire.low_price
+    return high is not None and low is not None
