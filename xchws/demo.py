@@ -1,0 +1,401 @@
+"""The demonstration: the real clients against simulated exchanges, a cut in the middle, and an account in the end.
+
+What was lost is counted: every event that a simulated exchange published must have arrived, word for word, unless it was
+published during the cut. The markets stand still while the cut is made and while the clients come back, so that it is exact
+what was published to nobody; a Gap must tell of those. A further exchange is one more entry in EXHIBITS.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from contextlib import ExitStack
+from datetime import datetime
+from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Sequence, Tuple, Type
+
+import attrs
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+import xchws
+from xchws import clock
+from xchws.events import Data, Event, State
+from xchws.sandbox import IndodaxSandbox, RichamsterSandbox
+from xchws.sandbox.jsontext import read, write
+
+_BEAT = 0.7  # seconds after which every market moves again
+_MOVES = 5  # events that it publishes then
+_BEFORE, _CUT = 0.4, 0.2  # shares of the duration: until the cut, and of the cut
+_PATIENCE = 10.0  # seconds, for all that the demonstration waits for besides its duration
+_TICK = 0.02  # seconds to wait for an event of one client before the next one's turn
+_TURN = 50  # events of one client at most before the next one's turn
+_BACKOFF = xchws.Backoff(initial=0.25, maximum=0.5)
+
+Expected = Tuple[Type[Data], Any]
+
+
+@attrs.frozen
+class Exhibit:
+    """One exchange of the demonstration.
+
+    Attributes:
+        name: as in its events.
+        sandbox: makes the simulated exchange: an ExchangeServer that is a Market, too.
+        client: makes the client of a running sandbox and subscribes what is to be seen.
+        expected: the events, each as its class and its `raw`, that an entry of the sandbox's `published` has to become.
+    """
+
+    name: str
+    sandbox: Callable[[], Any]
+    client: Callable[[Any], xchws.Client]
+    expected: Callable[[Any], Iterable[Expected]]
+
+
+def _indodax_client(sandbox: IndodaxSandbox) -> xchws.Client:
+    return xchws.Indodax(sandbox.key, sandbox.secret, url=sandbox.url, rest_url=sandbox.rest_url, backoff=_BACKOFF)
+
+
+def _indodax_expected(published: Any) -> Iterable[Expected]:
+    order = published["order"]
+    yield xchws.Order, order
+    if order["status"] == "FILL":
+        yield xchws.Fill, order
+
+
+def _richamster_client(sandbox: RichamsterSandbox) -> xchws.Client:
+    client = xchws.Richamster(sandbox.token, url=sandbox.url, backoff=_BACKOFF)
+    for pair in ("BTC/UAH", "ETH/UAH", "KRB/UAH"):
+        client.subscribe_ticker(pair)
+        client.subscribe_order_book(pair)
+        client.subscribe_trades(pair)
+        client.subscribe_user_orders(pair)
+    return client
+
+
+def _richamster_expected(published: Any) -> Iterable[Expected]:
+    if "last" in published:
+        yield xchws.Ticker, published
+    elif "created_at" not in published:
+        yield xchws.BookLevel, published
+    else:
+        yield (xchws.Order if "pk" in published else xchws.Trade), published
+
+
+EXHIBITS = (
+    Exhibit("indodax", lambda: IndodaxSandbox(seed=1), _indodax_client, _indodax_expected),
+    Exhibit("richamster", lambda: RichamsterSandbox(seed=1), _richamster_client, _richamster_expected),
+)
+
+
+# ------------------------------------------------------------------------------------------------------------ account
+
+
+@attrs.frozen
+class Account:
+    """What became of what an exchange published, counted in events.
+
+    Attributes:
+        due: published on a live connection; silent: published during the cut.
+        missing: due and not arrived; recovered: silent and arrived after all; surplus: arrived and never published, or twice.
+    """
+
+    due: int
+    silent: int
+    missing: int
+    recovered: int
+    surplus: int
+
+
+Key = Tuple[str, str]
+
+
+def _keys(expected: Iterable[Expected]) -> Iterable[Key]:
+    # Through the text and back: a published number remembers its spelling, one that arrived is the plain Decimal.
+    return ((kind.__name__, write(read(write(raw)))) for kind, raw in expected)
+
+
+def account(
+    exhibit: Exhibit, published: Sequence[Any], arrived: Counter[Key], cut: Optional[int], resumed: Optional[int]
+) -> Account:
+    """Compare.
+
+    Args:
+        published: the sandbox's list; cut, resumed: from which and up to which entry it spoke to nobody.
+        arrived: how often which event came, as its class's name and the JSON text of its `raw`.
+    """
+    start = len(published) if cut is None else cut
+    end = len(published) if resumed is None else resumed
+    due: Counter[Key] = Counter()
+    silent: Counter[Key] = Counter()
+    for number, entry in enumerate(published):
+        (silent if start <= number < end else due).update(_keys(exhibit.expected(entry)))
+    beyond = arrived - due
+    return Account(
+        due=sum(due.values()),
+        silent=sum(silent.values()),
+        missing=sum((due - arrived).values()),
+        recovered=sum((beyond & silent).values()),
+        surplus=sum((beyond - silent).values()),
+    )
+
+
+class _Stand:
+    """An exhibit while it runs: both ends, and what has arrived."""
+
+    def __init__(self, exhibit: Exhibit, sandbox: Any) -> None:
+        self.exhibit = exhibit
+        self.sandbox = sandbox
+        self.client = exhibit.client(sandbox)
+        self.stream = self.client.events(Event, timeout=_TICK)
+        self.arrived: Counter[Key] = Counter()
+        self.gaps: List[xchws.Gap] = []
+        self.cut: Optional[int] = None
+        self.resumed: Optional[int] = None
+        self.last = ""
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, xchws.Gap):
+            self.gaps.append(event)
+        elif isinstance(event, Data) and not isinstance(event, xchws.Other):
+            self.arrived[(type(event).__name__, write(event.raw))] += 1
+
+    @property
+    def ready(self) -> bool:
+        status = self.client.status()
+        return status.state is State.READY and all(state == "active" for _, state in status.subscriptions)
+
+    @property
+    def told(self) -> bool:
+        """Whether Gaps have told of everything that is subscribed."""
+        channels = {channel for gap in self.gaps for channel in gap.channels}
+        return bool(self.gaps) and channels.issuperset(name for name, _ in self.client.status().subscriptions)
+
+    def gap(self) -> str:
+        """What the Gaps told, in a line."""
+        if not self.gaps:
+            return f"{self.exhibit.name}: no Gap came"
+        since, until = min(gap.since for gap in self.gaps), max(gap.until for gap in self.gaps)
+        missing = "nothing is missing" if all(gap.recovered for gap in self.gaps) else "what was said then is missing"
+        return f"{self.exhibit.name}: Gap from {_moment(since)} to {_moment(until)} UTC, {missing}"
+
+    def account(self) -> Account:
+        return account(self.exhibit, self.sandbox.published, self.arrived, self.cut, self.resumed)
+
+    def whole(self) -> bool:
+        return not self.account().missing
+
+    def hang_up(self) -> None:
+        """Cut the connection and take no other, until `pick_up`. What is published meanwhile is published to nobody."""
+        self.cut = self.sandbox.published_count
+        self.sandbox.refuse(503, "down for a moment")
+        self.sandbox.drop()
+
+    def pick_up(self) -> None:
+        self.resumed = self.sandbox.published_count
+        self.sandbox.accept()
+
+
+# -------------------------------------------------------------------------------------------------------------- words
+
+
+def _moment(instant: datetime) -> str:
+    return f"{instant:%H:%M:%S}.{instant.microsecond // 1000:03}"
+
+
+def _order(event: xchws.Order) -> str:
+    filled = "" if event.filled is None else f", {event.filled} filled"
+    status = event.exchange_status if event.status is xchws.OrderStatus.UNKNOWN else event.status
+    return f"order   {event.symbol} {event.side} {event.quantity} at {event.price}: {status}{filled}"
+
+
+def _disconnected(event: xchws.Disconnected) -> str:
+    again = "" if event.retry_in is None else f"; next try in {event.retry_in:.2f} s"
+    return f"down    {event.error or 'stopped'}{again}"
+
+
+_WORDS: Dict[Type[Event], Callable[[Any], str]] = {
+    xchws.Order: _order,
+    xchws.Fill: lambda event: f"fill    {event.symbol} {event.side} {event.quantity} at {event.price}",
+    xchws.Ticker: lambda event: f"ticker  {event.symbol} last {event.last}, volume {event.volume}",
+    xchws.Trade: lambda event: f"trade   {event.symbol} {event.side} {event.quantity} at {event.price}",
+    xchws.BookLevel: lambda event: f"level   {event.symbol} {event.side} {event.quantity} at {event.price}",
+    xchws.Data: lambda event: f"{type(event).__name__:7} {event.symbol}",
+    xchws.StateChanged: lambda event: f"state   {event.old} -> {event.new}",
+    xchws.Disconnected: _disconnected,
+}
+
+
+def _words(event: Event) -> Optional[str]:
+    """What is shown of an event; None for what another event tells already."""
+    for kind in type(event).__mro__:
+        if kind in _WORDS:
+            return _WORDS[kind](event)
+    return None
+
+
+class _Lines:
+    """Shows everything as lines."""
+
+    def say(self, line: str) -> None:
+        print(line, flush=True)
+
+    def refresh(self, stands: Sequence[_Stand]) -> None:
+        pass  # every line has been shown
+
+
+class _Board:
+    """Shows a table of the exchanges over the last lines. Drawn by the caller's thread."""
+
+    def __init__(self, live: Live, console: Console) -> None:
+        self._live = live
+        self._console = console
+        self._lines: Deque[str] = deque(maxlen=100)
+
+    def say(self, line: str) -> None:
+        self._lines.append(line)
+
+    def refresh(self, stands: Sequence[_Stand]) -> None:
+        table = Table(expand=True)
+        for heading in ("exchange", "state", "events", "reconnects"):
+            table.add_column(heading, no_wrap=True)
+        table.add_column("last", ratio=1, no_wrap=True)
+        for stand in stands:
+            status = stand.client.status()
+            style = "green" if status.state is State.READY else "bold red"
+            state = Text(str(status.state), style)
+            events = str(sum(stand.arrived.values()))
+            table.add_row(stand.exhibit.name, state, events, str(status.reconnects), Text(stand.last))
+        room = max(3, min(14, self._console.height - len(stands) - 6))
+        shown = [Text(line, no_wrap=True, overflow="ellipsis") for line in list(self._lines)[-room:]]
+        self._live.update(Group(table, *shown), refresh=True)
+
+
+# ------------------------------------------------------------------------------------------------------------- course
+
+
+class _Course:
+    """The demonstration from beginning to end."""
+
+    def __init__(self, stands: Sequence[_Stand], screen: Any, duration: float) -> None:
+        self._stands = stands
+        self._screen = screen
+        self._duration = duration
+        self._latest = clock.monotonic() + duration + _PATIENCE
+
+    def run(self) -> bool:
+        """Whether everything came about in time."""
+        self._screen.say("The clients are the real ones, the exchanges are simulated on this machine.")
+        for stand in self._stands:
+            stand.client.start()
+        if not self._until(lambda stand: stand.ready, "did not connect"):
+            return False
+        self._live(_BEFORE)
+        if not self._until(_Stand.whole, "keeps something back"):
+            return False
+        self._screen.say("--- The connections are cut and new ones refused. The markets go on, and nobody hears them.")
+        for stand in self._stands:
+            stand.hang_up()
+        self._live(_CUT)
+        self._screen.say("--- The exchanges take connections again.")
+        for stand in self._stands:
+            stand.pick_up()
+        if not self._until(lambda stand: stand.ready and stand.told, "did not come back with a Gap"):
+            return False
+        for stand in self._stands:
+            self._screen.say(f"--- {stand.gap()}")
+        self._live(1 - _BEFORE - _CUT)
+        return self._until(_Stand.whole, "keeps something back")
+
+    def _live(self, share: float) -> None:
+        """Let the markets live for a share of the duration."""
+        begun = clock.monotonic()
+        beats = 0
+        while clock.monotonic() < begun + self._duration * share:
+            if clock.monotonic() >= begun + beats * _BEAT:
+                beats += 1
+                for stand in self._stands:
+                    stand.sandbox.random_walk(_MOVES)
+            self._turn()
+
+    def _until(self, reached: Callable[[_Stand], bool], complaint: str) -> bool:
+        while True:
+            self._turn()
+            late = [stand for stand in self._stands if not reached(stand)]
+            if not late:
+                return True
+            if clock.monotonic() >= self._latest:
+                for stand in late:
+                    self._screen.say(f"--- {stand.exhibit.name} {complaint}.")
+                return False
+
+    def _turn(self) -> None:
+        """Take what has arrived and show it; wait a tick for it."""
+        news = False
+        for stand in self._stands:
+            for _ in range(_TURN):
+                try:
+                    event = next(stand.stream)
+                except xchws.WaitTimeout:
+                    break
+                news = True
+                stand.take(event)
+                words = _words(event)
+                if words is not None:
+                    self._screen.say(f"{_moment(clock.utc_now())}  {stand.exhibit.name:11} {words}")
+                    if isinstance(event, Data):
+                        stand.last = words
+        if news:
+            self._screen.refresh(self._stands)
+
+
+def run(exhibits: Sequence[Exhibit], duration: float, console: Optional[Console]) -> int:
+    """Run the demonstration; its exit status: 1 if something was lost, or a cut was not told by a Gap.
+
+    Args:
+        exhibits: which exchanges.
+        duration: seconds that their markets live.
+        console: a terminal, for a live table; None: lines.
+
+    Raises:
+        XchwsError: a client ended with it.
+    """
+    # The lines tell of every error; unheard, the logger's warnings would tell them a second time, on stderr.
+    logging.getLogger("xchws").addHandler(logging.NullHandler())
+    with ExitStack() as stack:
+        stands: List[_Stand] = []
+        for exhibit in exhibits:
+            stand = _Stand(exhibit, stack.enter_context(exhibit.sandbox()))
+            stack.callback(stand.client.stop)
+            stands.append(stand)
+        with ExitStack() as drawing:
+            screen: Any = _Lines()
+            if console is not None:
+                live = drawing.enter_context(Live(console=console, auto_refresh=False))
+                screen = _Board(live, console)
+            in_time = _Course(stands, screen, duration).run()
+        return _summary(stands) if in_time else max(1, _summary(stands))
+
+
+def _summary(stands: Sequence[_Stand]) -> int:
+    """Say what became of everything; the exit status."""
+    total: Counter[str] = Counter()
+    print("\n            events   arrived   in the gap   recovered   reconnects   lost   twice")
+    for stand in stands:
+        found = stand.account()
+        reconnects = stand.client.status().reconnects
+        arrived = sum(stand.arrived.values())
+        unheard = found.silent - found.recovered
+        total.update(events=arrived, gap=unheard, reconnects=reconnects, lost=found.missing, twice=found.surplus)
+        print(
+            f"{stand.exhibit.name:11} {found.due + found.silent:6} {arrived:9} {unheard:12} {found.recovered:11} "
+            f"{reconnects:12} {found.missing:6} {found.surplus:7}"
+        )
+    for stand in stands:
+        print(stand.gap())
+    print(
+        f"events: {total['events']}, reconnects: {total['reconnects']}, published during the cut: {total['gap']}, "
+        f"lost: {total['lost']}"
+    )
+    return 0 if all(stand.gaps for stand in stands) and not total["lost"] and not total["twice"] else 1
