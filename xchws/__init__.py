@@ -13,6 +13,8 @@ client.run_forever()
 
 from __future__ import annotations
 
+import logging
+
 from xchws.backoff import Backoff
 from xchws.client import Client
 from xchws.errors import (
@@ -64,6 +66,9 @@ from xchws.status import Status
 from xchws.waiting import EventStream, Expectation, Subscription
 
 __version__ = "0.1.0"
+
+# Without a handler of the program's own, Python would print warnings to stderr: the library prints nothing.
+logging.getLogger("xchws").addHandler(logging.NullHandler())
 
 __all__ = [
     "AuthenticationFailed",

@@ -40,6 +40,13 @@ class Secrets:
                 text = text.replace(secret, HIDDEN)
         return text
 
+    def redact_bytes(self, text: bytes) -> bytes:
+        """The same for UTF-8; what holds no secret comes back untouched."""
+        for secret in self._texts:
+            if secret.encode() in text:
+                return self.redact(text.decode("utf-8", "replace")).encode()
+        return text
+
     def excerpt(self, text: str | bytes, length: int = _SHORT) -> str:
         """A redacted text of at most `length` characters, for an error; bytes are read as UTF-8 as far as they are."""
         if isinstance(text, bytes):

@@ -115,7 +115,8 @@ def test_no_secret_in_a_whole_life_with_indodax(
     assert "Order" in everything and "READY" in everything and "1008" in everything, "there must be something to look through"
     for secret in secrets:
         assert secret not in everything
-    assert indodax.complaints == []
+    # The expired token was given out on purpose.
+    assert [said for said in indodax.complaints if "expired token" not in said] == []
 
 
 def test_a_refused_key_is_not_shown(indodax: IndodaxSandbox, clients: List[xchws.Client], log: Everything) -> None:

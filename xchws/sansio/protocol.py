@@ -126,4 +126,4 @@ class Protocol(ABC):
 
     def message(self, text: bytes) -> Event:
         """The message as it came, for `on_message`."""
-        return Message(wire=text, exchange=self.exchange)
+        return Message(wire=self.secrets.redact_bytes(text), exchange=self.exchange)
