@@ -14,24 +14,35 @@ from xchws.errors import ConfigurationError
 
 HIDDEN = "***"
 _SHORT = 300
+_PASSING_KEPT = 100
 
 
 class Secrets:
     """The secret texts of one client. It shows none of them, not even in its `repr`."""
 
-    __slots__ = ("_texts",)
+    __slots__ = ("_lasting", "_passing", "_texts")
 
     def __init__(self) -> None:
+        self._lasting: frozenset[str] = frozenset()
+        self._passing: tuple[str, ...] = ()
         self._texts: tuple[str, ...] = ()
 
     def add(self, *texts: Optional[str]) -> None:
         """Remember secret texts; None and "" are passed over. The forms that an URL gives them are remembered too."""
-        known = set(self._texts)
-        for text in texts:
-            if text:
-                known.update((text, quote(text, safe=""), quote_plus(text)))
+        self._lasting |= {text for text in texts if text}
+        self._arrange()
+
+    def add_passing(self, text: str) -> None:
+        """Remember a secret text that will be replaced by others, such as a token: the last 100 of them are kept."""
+        self._passing = (*(known for known in self._passing if known != text), text)[-_PASSING_KEPT:]
+        self._arrange()
+
+    def _arrange(self) -> None:
+        known: set[str] = set()
+        for text in (*self._lasting, *self._passing):
+            known.update((text, quote(text, safe=""), quote_plus(text)))
         # A secret may hold another one (a URL its signature): the longest goes first, or its rest would stay.
-        self._texts = tuple(sorted(known, key=len, reverse=True))
+        self._texts = tuple(sorted(known, key=lambda text: (-len(text), text)))
 
     def redact(self, text: str) -> str:
         """The text with every known secret replaced."""

@@ -97,7 +97,7 @@ def environment(name: str, known: Mapping[str, T], exchange: str) -> T:
     Raises:
         ConfigurationError: there is no such environment.
     """
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise _unfit(exchange, "environment", f"{' or '.join(repr(one) for one in known)}, not {name!r}")
     return known[name]
 

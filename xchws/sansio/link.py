@@ -81,6 +81,11 @@ class Link:
         self.heard = self.heard_before = now
         return protocol.opened(now)
 
+    def resume(self, now: float) -> None:
+        """The exchange serves again; a link that was not READY before has the whole time for it from now on."""
+        self.suspended = False
+        self._open_by = now + self._open_timeout
+
     def received(self, items: Sequence[frames.Item], now: float) -> List[Output]:
         """What the frame reader made of the bytes that came; empty if no message is complete yet."""
         protocol = self.protocol
@@ -92,7 +97,8 @@ class Link:
             try:
                 made = protocol.received(item, now) if type(item) is bytes else self._other(item, now)
             except Exception as error:  # a fault of ours must not end the connection, and must not be silent
-                made = [protocol.unreadable(getattr(item, "payload", item), f"internal error: {error!r}")]
+                text = item if isinstance(item, bytes) else getattr(item, "payload", b"")
+                made = [protocol.unreadable(text, f"internal error: {error!r}")]
             outputs += made
             if made and type(made[-1]) is Close:
                 break  # what comes after the end of the conversation is not for us

@@ -120,7 +120,7 @@ class Protocol(ABC):
         """A message that could not be understood, with its text; the connection lives on."""
         excerpt = self.secrets.excerpt(text)
         error = ProtocolError(
-            f"{self.exchange}: {self.secrets.redact(why)}: {excerpt}", text=excerpt, exchange=self.exchange
+            f"{self.exchange}: {self.secrets.excerpt(why)}: {excerpt}", text=excerpt, exchange=self.exchange
         )
         return Failure(error=error, exchange=self.exchange)
 

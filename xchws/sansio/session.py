@@ -3,17 +3,17 @@
 It knows no thread, socket or clock: every call brings the monotonic instant and returns what is to be done. What outlives a
 connection lives here: the wanted subscriptions, the failures in a row, and since when a stream is broken.
 
-Invariants (held by a random walk in tests/sansio/test_session.py):
+Invariants (held by a random walk in tests/sansio/test_session_walk.py):
 - at most one link is active and at most one other is its successor; every other link is over;
 - the state says what the active link is: CONNECTING: dialling or opening; READY, SUSPENDED: open; WAITING: no link and an
   instant for the next try; STOPPED: no link, nothing wanted, and nothing more comes;
-- a topic is subscribed at most once on a link, unless the exchange interrupted it;
+- a topic is subscribed at most once on a link, unless the exchange interrupted or suspended it;
 - a stream that was live and is live again has had exactly one Gap between, before its first event.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Callable, Dict, Hashable, List, Optional, Sequence, Tuple, Type
 
 import attrs
@@ -22,6 +22,7 @@ from xchws.backoff import Backoff
 from xchws.errors import (
     ConnectionFailed,
     ConnectionLost,
+    OpenFailed,
     RateLimited,
     Silent,
     SlowConsumer,
@@ -78,11 +79,18 @@ _CONGESTION_PAUSE = 0.25  # seconds between two looks whether the callbacks have
 
 @attrs.define
 class Want:
-    """A wanted subscription. `broken_at`: since when (monotonic) its stream is broken; None: it is whole or new."""
+    """A wanted subscription.
+
+    Attributes:
+        broken_at: since when (monotonic) its stream is broken; None: it is whole or new.
+        last_time: the exchange's time of the last event before the break.
+        unanswered: connections in a row on which the exchange did not reply to it.
+    """
 
     topic: Topic
     state: str = "pending"
     broken_at: Optional[float] = None
+    last_time: Optional[datetime] = None
     unanswered: int = 0
 
 
@@ -130,11 +138,14 @@ class Session:
         self.connections = 0  # that became READY, successors included
         self.last_error: Optional[XchwsError] = None
         self.last_heard: Optional[float] = None
-        self._suspicions: Dict[Type[XchwsError], int] = {}
+        self._heard_before = 0.0  # when the link that spoke last had spoken before
+        self._suspicions: Dict[Tuple[Type[XchwsError], Any], int] = {}  # by kind and the exchange's code
         self._numbers = 0
         self._whole_until: Optional[float] = None  # the end of the last READY; None before the first
         self._broken = False  # what comes by itself is broken since _whole_until
-        self._last_time: Optional[datetime] = None
+        self._whole_time: Optional[datetime] = None  # the exchange's time of the last event before _whole_until
+        self._last_time: Optional[datetime] = None  # the same of the last event published
+        self._time_before: Optional[datetime] = None  # the same before the last call that published one
         self._tickets: Dict[int, int] = {}  # request -> link
         self._seen: Optional[Dict[Hashable, None]] = None  # what was published while two links overlap
         self._forget_at: Optional[float] = None
@@ -145,7 +156,8 @@ class Session:
 
     def start(self, now: float) -> List[Effect]:
         """Begin to connect."""
-        self._connect(now)
+        if self.state is State.NEW:
+            self._connect(now)
         return self._take()
 
     def stop(self, now: float) -> List[Effect]:
@@ -161,7 +173,7 @@ class Session:
         elif topic not in self.wanted:
             self.wanted[topic] = Want(topic)
             for link in (self.active, self.successor):
-                if link is not None and link.phase is Phase.READY and not link.suspended:
+                if link is not None:
                     self._tell(link, topic, now)
         return self._take()
 
@@ -169,11 +181,7 @@ class Session:
         """Want a topic no more."""
         if self.wanted.pop(topic, None) is not None:
             self._out.append(Settled(topic, "ended"))
-            for link in (self.active, self.successor):
-                if link is not None and topic in link.told:
-                    link.told.discard(topic)
-                    link.confirmed.discard(topic)
-                    self._apply(link, link.protocol.unsubscribe(topic, now), now)
+            self._untell(topic, now)
             self._swap_if_complete(now)
         return self._take()
 
@@ -218,7 +226,9 @@ class Session:
         link = self._link(number)
         if link is not None:
             self.last_heard = now
-            self._apply(link, link.received(items, now), now)
+            outputs = link.received(items, now)
+            self._heard_before = link.heard_before
+            self._apply(link, outputs, now)
         return self._take()
 
     def lost(self, number: int, reason: str, now: float) -> List[Effect]:
@@ -244,11 +254,20 @@ class Session:
         return self._take()
 
     def overflowed(self, dropped: int, now: float) -> List[Effect]:
-        """The callbacks are so far behind that `dropped` events had to be given up."""
+        """The callbacks are so far behind that `dropped` events, the last that came, had to be given up."""
+        if self.state in (State.NEW, State.STOPPED):
+            return self._take()
+        name = self.terms.exchange
+        text = f"{name}: the callbacks are too slow: {dropped} events had to be given up; the connection is remade"
+        error = SlowConsumer(text, dropped=dropped, exchange=name)
+        # What came last is lost to the user: for the Gap it was never heard.
+        self._last_time = self._time_before
         if self.active is not None:
-            name = self.terms.exchange
-            text = f"{name}: the callbacks are too slow: {dropped} events had to be given up; the connection is remade"
-            self._end(self.active, Close(SlowConsumer(text, dropped=dropped, exchange=name)), now)
+            self.active.heard = self.active.heard_before
+            self._end(self.active, Close(error), now)
+        else:
+            self._out.append(Failure(error=error, exchange=name))  # the connection ended with what came last
+        self._break_earlier(self._heard_before)
         return self._take()
 
     def deadline(self) -> Optional[float]:
@@ -284,15 +303,11 @@ class Session:
             if isinstance(output, Event):
                 if plain or self._first_told(link, output):
                     self._out.append(output)
-            elif link.phase is Phase.OVER:
-                break
             else:
                 self._handle(link, output, now)
+                if link.phase is Phase.OVER:
+                    break  # what a link says after its end is said by nobody
                 plain = link is self.active and self._seen is None
-        if outputs and isinstance(outputs[-1], Data):
-            time = outputs[-1].time
-            if time is not None:
-                self._last_time = time
 
     def _handle(self, link: Link, output: Output, now: float) -> None:
         if isinstance(output, Send):
@@ -310,16 +325,17 @@ class Session:
         elif isinstance(output, Interrupted):
             self._interrupted(link, output.topic, now)
         elif isinstance(output, Missed):
-            self._out.append(self._gap(output.channels, link.heard_before, now))
+            if link is self.active:  # what a successor misses, its forerunner tells
+                self._out.append(self._gap(output.channels, link.heard_before, now, self._latest_time()))
         elif isinstance(output, Replied):
-            if self._tickets.pop(output.ticket, None) is not None:
-                self._out.append(Resolved(output.ticket, output.value, output.error))
+            self._replied(output)
         elif isinstance(output, Fetch):
             self._out.append(Run(link.number, output.job))
         elif isinstance(output, Expiry):
             link.expiry = output.at
         elif isinstance(output, Renew):
-            if link is self.active and self.successor is None:
+            # One that failed is tried again in its own time; and before READY there is nothing to renew.
+            if link is self.active and link.phase is Phase.READY and self.renew_at is None:
                 self._open_successor(now)
         elif isinstance(output, Suspend):
             self._suspend(link, output.reason, now)
@@ -337,40 +353,60 @@ class Session:
                 return True
         return link is self.active or isinstance(event, Failure)
 
+    def _replied(self, replied: Replied) -> None:
+        if self._tickets.pop(replied.ticket, None) is not None:
+            self._out.append(Resolved(replied.ticket, replied.value, replied.error))
+
     def _ready(self, link: Link, now: float) -> None:
+        if link.phase is not Phase.OPENING:
+            return
         link.phase = Phase.READY
         link.ready_at = now
+        link.suspended = False
         self.connections += 1
         if link is self.active:
-            self._serve(link, now)
-        for topic in list(self.wanted):
-            if link.phase is Phase.READY:
-                self._tell(link, topic, now)
+            self._serve(now)
+        self._tell_all(link, now)
         self._swap_if_complete(now)
 
-    def _serve(self, link: Link, now: float) -> None:
+    def _serve(self, now: float) -> None:
         """The active link is READY: say so, and what may have been missed of what comes by itself."""
         gap = None if self._whole_until is None else now - self._whole_until
         self._change(State.READY, now)
         self._out.append(Connected(attempt=self.attempt, gap=gap, exchange=self.terms.exchange))
         self.attempt = 0
+        self._renewals = 0
         self._mend(now)
 
     def _mend(self, now: float) -> None:
         if self._broken and self._whole_until is not None and self.terms.channels:
-            self._out.append(self._gap(self.terms.channels, self._whole_until, now))
+            self._out.append(self._gap(self.terms.channels, self._whole_until, now, self._whole_time))
         self._broken = False
         self._whole_until = now
 
     def _tell(self, link: Link, topic: Topic, now: float) -> None:
-        if topic not in link.told:
+        """Subscribe a topic on a link, if it is wanted still, and the link serves and has not been told of it."""
+        serves = link.phase is Phase.READY and not link.suspended
+        if serves and topic in self.wanted and topic not in link.told:
             link.told.add(topic)
             self._apply(link, link.protocol.subscribe(topic, now), now)
 
+    def _tell_all(self, link: Link, now: float) -> None:
+        for topic in list(self.wanted):
+            self._tell(link, topic, now)
+
+    def _untell(self, topic: Topic, now: float) -> None:
+        """Unsubscribe a topic on every link that was told of it."""
+        for link in (self.active, self.successor):
+            if link is not None and topic in link.told:
+                link.told.discard(topic)
+                link.confirmed.discard(topic)
+                self._apply(link, link.protocol.unsubscribe(topic, now), now)
+
     def _accepted(self, link: Link, accepted: Accepted, now: float) -> None:
         want = self.wanted.get(accepted.topic)
-        if want is None:
-            return  # unsubscribed meanwhile; the protocol knows
+        if want is None or accepted.topic not in link.told or link.suspended:
+            return  # unsubscribed meanwhile, the protocol knows; or it will be told again when the exchange serves again
         link.confirmed.add(accepted.topic)
         if link is self.active:
             self._live(want, accepted.recovered, now)
@@ -382,7 +418,7 @@ class Session:
             want.state = "active"
             self._out.append(Settled(want.topic, "active"))
         if want.broken_at is not None:
-            self._out.append(self._gap((want.topic.name,), want.broken_at, now, recovered))
+            self._out.append(self._gap((want.topic.name,), want.broken_at, now, want.last_time, recovered))
             want.broken_at = None
 
     def _refused(self, link: Link, topic: Topic, error: XchwsError, now: float) -> None:
@@ -391,17 +427,15 @@ class Session:
         if self.wanted.pop(topic, None) is not None:
             self._out.append(Settled(topic, "refused", error))
             self._out.append(Failure(error=error, exchange=self.terms.exchange))
-            for other in (self.active, self.successor):
-                if other is not None and topic in other.told:
-                    other.told.discard(topic)
-                    other.confirmed.discard(topic)
-                    self._apply(other, other.protocol.unsubscribe(topic, now), now)
+            self._untell(topic, now)
         self._swap_if_complete(now)
 
     def _unanswered(self, link: Link, topic: Topic, now: float) -> None:
         want = self.wanted.get(topic)
         name = self.terms.exchange
-        if want is not None:
+        if want is None:
+            return  # nobody waits for it any more
+        if link is self.active:  # a successor that gets no reply says nothing of what its forerunner serves
             want.unanswered += 1
             if want.unanswered >= _UNANSWERED_LIMIT:
                 text = f"{name}: no reply to the subscription {topic.name!r}, on {want.unanswered} connections"
@@ -423,17 +457,34 @@ class Session:
         if want.state == "active":
             want.state = "pending"
             want.broken_at = at
+            want.last_time = self._latest_time()
             self._out.append(Settled(want.topic, "pending"))
 
+    def _break_all(self, at: float) -> None:
+        """All that was whole is broken since then."""
+        self._whole_until = at
+        self._whole_time = self._latest_time()
+        self._broken = True
+        for want in self.wanted.values():
+            self._break(want, at)
+
+    def _break_earlier(self, at: float) -> None:
+        """What is broken has been so since then at the latest."""
+        if self._broken and self._whole_until is not None and self._whole_until > at:
+            self._whole_until, self._whole_time = at, self._last_time
+        for want in self.wanted.values():
+            if want.broken_at is not None and want.broken_at > at:
+                want.broken_at, want.last_time = at, self._last_time
+
     def _suspend(self, link: Link, reason: str, now: float) -> None:
-        link.suspended = True
         if link is not self.active:
+            # It cannot take over, and its forerunner may serve still.
+            text = f"{self.terms.exchange}: the exchange cannot serve on the next connection: {reason}"
+            self._end(link, Close(OpenFailed(text, exchange=self.terms.exchange)), now)
             return
+        link.suspended = True
         if self.state is State.READY:
-            self._whole_until = link.heard_before
-            self._broken = True
-            for want in self.wanted.values():
-                self._break(want, link.heard_before)
+            self._break_all(link.heard_before)
         if self.state is not State.SUSPENDED:
             self._change(State.SUSPENDED, now)
             self._out.append(Suspended(reason=reason, exchange=self.terms.exchange))
@@ -441,17 +492,15 @@ class Session:
     def _resume(self, link: Link, now: float) -> None:
         if not link.suspended:
             return
-        link.suspended = False
+        link.resume(now)
         if link.phase is not Phase.READY:
-            return  # the protocol will say Ready
-        if link is self.active:
-            self._change(State.READY, now)
-            self._mend(now)
+            self._change(State.CONNECTING, now)  # the protocol will say Ready
+            return
+        self._change(State.READY, now)
+        self._mend(now)
         link.told.clear()
         link.confirmed.clear()
-        for topic in list(self.wanted):
-            if link.phase is Phase.READY:
-                self._tell(link, topic, now)
+        self._tell_all(link, now)
 
     # ------------------------------------------------------------------------------------------------ links come and go
 
@@ -496,6 +545,7 @@ class Session:
         """Where two connections are not permitted: end the active one, then connect at once."""
         link = self.active
         assert link is not None
+        self._forgive(link, now)
         self._retire(link, 1000)
         error = ConnectionLost(f"{self.terms.exchange}: the connection is renewed", code=1000, reason="renewed")
         self._out.append(Disconnected(error=error, retry_in=0.0, exchange=self.terms.exchange))
@@ -507,6 +557,7 @@ class Session:
         if new is None or old is None or new.phase is not Phase.READY or not set(self.wanted) <= new.confirmed:
             return
         self._renewals = 0
+        self._forgive(old, now)
         # The successor was live before its forerunner ends: what was whole is whole still.
         self._retire(old, 1000, broken=False)
         self.active, self.successor = new, None
@@ -521,16 +572,19 @@ class Session:
         """The link is over: what waits on it fails, what was whole is broken from the last that was heard."""
         was_ready = link.phase is Phase.READY
         was_open = link.is_open
-        if was_open:
-            self._apply(link, link.protocol.ended(), link.heard)
+        last_words = link.protocol.ended() if was_open else []
         link.phase = Phase.OVER
+        link.told.clear()
+        link.confirmed.clear()
+        for output in last_words:
+            if isinstance(output, Replied):
+                self._replied(output)
+            elif isinstance(output, Event) and self._first_told(link, output):
+                self._out.append(output)
         self._out.append(Hangup(link.number, code if was_open else None))
         if link is self.active:
             if broken and was_ready and not link.suspended:
-                self._whole_until = link.heard
-                self._broken = True
-                for want in self.wanted.values():
-                    self._break(want, link.heard)
+                self._break_all(link.heard)
             self.active = None
         else:
             self.successor = None
@@ -544,16 +598,12 @@ class Session:
 
     def _end(self, link: Link, close: Close, now: float) -> None:
         """A link is of no more use: decide what comes next."""
-        if link.phase is Phase.OVER:
-            return
         if link is self.successor:
             self._successor_failed(link, close, now)
             return
         error = close.error
         self.last_error = error
-        if link.ready_at is not None and now - link.ready_at >= self.terms.backoff.stable:
-            self.failures = 0
-            self._suspicions.clear()
+        self._forgive(link, now)
         self.failures += 1
         self._retire(link, close.code)
         final = self._verdict(close)
@@ -570,13 +620,19 @@ class Session:
             self._change(State.WAITING, now)
             self._tell_of_end(error, wait)
 
+    def _forgive(self, link: Link, now: float) -> None:
+        """Where the connection that ends has proved good, earlier failures count no more."""
+        if link.ready_at is not None and now - link.ready_at >= self.terms.backoff.stable:
+            self.failures = 0
+            self._suspicions.clear()
+
     def _verdict(self, close: Close) -> Optional[XchwsError]:
         """The error to stop with, or None to go on."""
         if not close.error.retryable:
             return close.error
         if close.verdict is None:
             return None
-        kind = type(close.verdict)
+        kind = (type(close.verdict), getattr(close.verdict, "code", None))
         self._suspicions[kind] = self._suspicions.get(kind, 0) + 1
         return close.verdict if self._suspicions[kind] >= close.limit else None
 
@@ -595,10 +651,9 @@ class Session:
         self._tell_of_end(error, 0.0)
         self._forget_at = now + _OVERLAP_MEMORY
         if link.phase is Phase.READY:
-            self._serve(link, now)
-            for topic in list(link.confirmed):
-                want = self.wanted.get(topic)
-                if want is not None:
+            self._serve(now)
+            for topic, want in self.wanted.items():
+                if topic in link.confirmed:
                     self._live(want, False, now)
 
     def _successor_failed(self, link: Link, close: Close, now: float) -> None:
@@ -635,13 +690,21 @@ class Session:
 
     # ------------------------------------------------------------------------------------------------ small change
 
-    def _gap(self, channels: Tuple[str, ...], since: float, until: float, recovered: bool = False) -> Gap:
+    def _gap(
+        self,
+        channels: Tuple[str, ...],
+        since: float,
+        until: float,
+        last_time: Optional[datetime],
+        recovered: bool = False,
+    ) -> Gap:
+        end = self.terms.utc_of(until)  # the wall clock is read once, or the gap might end before it begins
         return Gap(
-            since=self.terms.utc_of(since),
-            until=self.terms.utc_of(until),
+            since=end - timedelta(seconds=until - since),
+            until=end,
             channels=channels,
             recovered=recovered,
-            last_time=self._last_time,
+            last_time=last_time,
             exchange=self.terms.exchange,
         )
 
@@ -651,6 +714,16 @@ class Session:
             self.state = state
             self.state_since = now
 
+    def _latest_time(self) -> Optional[datetime]:
+        """The exchange's time of the last event published, this call's included."""
+        for effect in reversed(self._out):
+            if isinstance(effect, Data) and effect.time_ms is not None:
+                return effect.time or self._last_time
+        return self._last_time
+
     def _take(self) -> List[Effect]:
+        latest = self._latest_time()
+        if latest is not self._last_time:
+            self._time_before, self._last_time = self._last_time, latest
         out, self._out = self._out, []
         return out

@@ -58,7 +58,7 @@ def grant_of(status: int, body: bytes, retry_after: Optional[float], secrets: Se
     if isinstance(granted, dict):
         token, channel = granted.get("connToken"), granted.get("channel")
         if isinstance(token, str) and token:
-            secrets.add(token)
+            secrets.add_passing(token)
             if 200 <= status < 300 and _says_yes(answer) and isinstance(channel, str) and channel:
                 return Grant(token, channel)
     raise _refusal(status, answer, body, retry_after, secrets)
@@ -73,13 +73,16 @@ def _refusal(
 ) -> XchwsError:
     code = answer.get("error_code") or answer.get("code") or ""
     if not isinstance(code, int):
-        code = secrets.excerpt(str(code))
+        code = str(code)
+    refused = str(code) in _REFUSED
+    if not refused and code != _TOO_MANY and isinstance(code, str):
+        code = secrets.excerpt(code)  # a word that is none of the documented ones may be anything
     words = answer.get("error") or answer.get("msg") or answer.get("message")
     said = secrets.excerpt(words if isinstance(words, str) else _TOKEN_IN_TEXT.sub(rb"\1***", body))
     told = f"{NAME}: the token endpoint refused (HTTP {status}, {code or 'no error code'}): {said}"
     if status == 429 or code == _TOO_MANY:
         return RateLimited(told, code=code or status, message=said, retry_after=retry_after, exchange=NAME)
-    if status < 500 and str(code) in _REFUSED:
+    if status < 500 and refused:
         return AuthenticationFailed(
             f"{told}; check the API key, its secret, and whether this machine's address may use it",
             code=code,

@@ -70,7 +70,7 @@ class RichamsterExchange(Exchange):
                 argument="token",
                 exchange=NAME,
             )
-        self.secrets.add(token)
+        self.secrets.add_passing(token)
         return token
 
     def refused(self, error: HandshakeRejected) -> Close:
