@@ -1,0 +1,1 @@
+"""Kyan: options and perpetuals, market data and own account, JSON; sessions that can be recovered."""

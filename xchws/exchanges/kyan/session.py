@@ -1,0 +1,184 @@
+"""KyanSession: what belongs to one session at the exchange, which may outlive a connection if it is recovered.
+
+Source: https://docs.kyan.blue/docs/ws-session-recovery, read 2026-11. It knows no message and no socket; the clock comes from
+outside.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
+
+from xchws.exchanges.kyan import channels, payloads
+from xchws.exchanges.kyan.book import Book
+from xchws.sansio.actions import Topic
+
+TTL = 30.0  # seconds for which a session can be recovered, unless the exchange says otherwise
+ENABLE_PAUSE = 10.0  # seconds from one enable_session_recovery to the next: the exchange takes no more
+_IDS_KEPT = 5_000  # message ids; the exchange replays at most 1000 messages
+_FILLS_KEPT = 10_000
+
+
+class Numbering:
+    """Watches `seq_id`, which rises by 1 per message of a connection.
+
+    Whether messages without one take a number all the same is not documented. They are given the benefit of the doubt, until
+    it has been seen that they take none. What is replayed after a recovery may carry the numbers of the lost connection.
+    """
+
+    def __init__(self, earlier: Optional[int] = None) -> None:
+        self._earlier = earlier
+        self._last: Optional[int] = None
+        self._unnumbered = 0
+        self._only_numbered_count = False
+
+    @property
+    def last(self) -> Optional[int]:
+        """The highest number so far."""
+        return self._last if self._last is not None else self._earlier
+
+    def skips(self, number: Optional[int], repeated: bool = False) -> bool:
+        """Note a message; whether others before it are missing. One that is repeated tells nothing of what is missing."""
+        if repeated:
+            if number is not None and self._last is not None and number == self._last + 1:
+                self._last = number
+            return False
+        if number is None:
+            self._unnumbered += 1
+            return False
+        last, unnumbered = self._last, self._unnumbered
+        if self._earlier is not None and number == self._earlier + 1:
+            self._earlier = number
+            return False
+        if last is None:
+            self._last, self._unnumbered = number, 0
+            return self._earlier is not None and number > self._earlier + 1 + unnumbered
+        if number <= last:
+            return False
+        self._last, self._unnumbered = number, 0
+        if number == last + 1:
+            self._only_numbered_count = self._only_numbered_count or unnumbered > 0
+            return False
+        return number > last + 1 + (0 if self._only_numbered_count else unnumbered)
+
+
+class KyanSession:
+    """One session at the exchange.
+
+    Attributes:
+        token: what recovers it, or None; ttl: seconds for which it can be recovered after a loss; lost_at: when it was lost.
+        began_at: when it began (monotonic); the exchange ends it after its lifetime.
+        topics: what is subscribed -> whether the exchange has accepted it.
+        books: (channel, instrument) -> book; snapshotted: the topics whose snapshot has come.
+        orders: (channel, order id) -> what was said of it last.
+        positions: (margin account, market) -> the instruments that had a position.
+        ready: whether it is live on a connection now.
+    """
+
+    def __init__(self, began_at: float, positions: Dict[Tuple[str, str], Set[str]]) -> None:
+        self.began_at = began_at
+        self.token: Optional[str] = None
+        self.ttl = TTL
+        self.lost_at = 0.0
+        self.ready = False
+        self.topics: Dict[Topic, bool] = {}
+        self.books: Dict[Tuple[str, str], Book] = {}
+        self.snapshotted: Set[Topic] = set()
+        self.orders: Dict[Tuple[str, str], payloads.Order] = {}
+        self.positions = dict(positions)
+        self.numbering = Numbering()
+        self._ids: Dict[str, None] = {}
+
+    def is_new(self, message_id: Optional[str]) -> bool:
+        """Whether this message comes for the first time, as far as that can be told."""
+        if not message_id:
+            return True
+        if message_id in self._ids:
+            return False
+        self._ids[message_id] = None
+        if len(self._ids) > _IDS_KEPT:
+            del self._ids[next(iter(self._ids))]
+        return True
+
+    def asked(self, channel: str, echoed: Mapping[str, Any], key: str) -> str:
+        """A value of an event's query: as the exchange echoes it, or as it was asked for where that is beyond doubt."""
+        if echoed.get(key) is not None:
+            return str(echoed[key])
+        values = {channels.value_of(topic, key) for topic in self.topics if topic.channel == channel}
+        only = values.pop() if len(values) == 1 else None
+        return "" if only is None else str(only)
+
+
+class FillMemory:
+    """The own executions told already, on all connections; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._seen: Dict[Tuple[str, ...], None] = {}
+
+    def is_new(self, *key: str) -> bool:
+        """Whether it is told for the first time."""
+        if key in self._seen:
+            return False
+        self._seen[key] = None
+        if len(self._seen) > _FILLS_KEPT:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+
+class Memory:
+    """What one client remembers from connection to connection.
+
+    Args:
+        recovery: whether lost sessions are to be recovered; now: the monotonic clock.
+
+    Attributes:
+        recovery: the same; False too once the exchange has refused the command for a reason that does not pass.
+        enabled_at: when enable_session_recovery was sent last.
+        fills: the own executions told already; unauthorized: the topics that were refused with "Not Authorized" last time.
+    """
+
+    def __init__(self, recovery: bool, now: Callable[[], float]) -> None:
+        self.recovery = recovery
+        self.enabled_at: Optional[float] = None
+        self.fills = FillMemory()
+        self.unauthorized: Set[Topic] = set()
+        self._now = now
+        self._alive: List[KyanSession] = []
+        self._lost: Optional[KyanSession] = None
+        self._positions: Dict[Tuple[str, str], Set[str]] = {}
+
+    def begin(self, now: float) -> Tuple[KyanSession, Optional[str]]:
+        """The session for a new connection, and the token if it is a lost one to be recovered.
+
+        A token is tried once: after a failure the next connection begins a new session. A successor beside a living
+        connection begins a new session too.
+        """
+        token = None
+        lost = self._lost if not self._alive else None
+        if lost is not None:
+            self._lost = None
+            if self.recovery and now - lost.lost_at <= lost.ttl:
+                token, lost.token = lost.token, None
+        if lost is not None and token is not None:
+            session = lost
+            session.ready = False
+            session.numbering = Numbering(session.numbering.last)
+            session.topics = {topic: True for topic, accepted in session.topics.items() if accepted}
+        else:
+            living = next((other.positions for other in self._alive if other.ready), self._positions)
+            session = KyanSession(now, living)
+        self._alive.append(session)
+        return session, token
+
+    def serves(self, session: KyanSession) -> None:
+        """The session is live: the one before is history."""
+        session.ready = True
+        self._lost = None
+
+    def ended(self, session: KyanSession) -> None:
+        """The session's connection is gone."""
+        self._alive.remove(session)
+        if session.ready:
+            self._positions = dict(session.positions)
+        if session.token is not None and not any(other.ready for other in self._alive):
+            session.lost_at = self._now()
+            self._lost = session
