@@ -1,0 +1,134 @@
+"""Requests on the stream, and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.exchanges.finery.conversation import Conversation
+from xchws import events
+from xchws.errors import AuthenticationFailed, ConfigurationError, ConnectionLost, HandshakeRejected, OpenFailed
+from xchws.exchanges import finery
+from xchws.exchanges.finery import calls, codes, replies
+from xchws.exchanges.finery.client import Finery
+from xchws.exchanges.finery.places import Places
+
+
+def added(number: int = 900071, cod: bool = True) -> calls.Call:
+    return calls.add("ETH-USD", "buy", "limit", "0.25", None, 3120, number, cod, None, None, None, 10.0)
+
+
+def test_a_request_and_its_answer() -> None:
+    talk = Conversation()
+    talk.ask(added())
+    content = {"instrument": "ETH-USD", "clientOrderId": 900071, "size": 25000000, "price": 312000000000}
+    content.update({"side": "bid", "type": "limit", "cod": True})
+    assert talk.sent() == [{"event": "request", "reqId": 1, "method": "add", "content": content}]
+    talk.hear({"event": "request", "reqId": 1, "reply": {"id": 5501, "remainingSize": 5000000}})
+    reply = replies.order(talk.resolved[0].value)
+    assert (reply.id, str(reply.remaining_size), reply.cancel_reason) == ("5501", "0.05000000", 0)
+
+
+def test_answers_in_any_order() -> None:
+    talk = Conversation()
+    for ticket in (1, 2):
+        talk.ask(calls.plain_call("limits", None, 10.0), ticket)
+    talk.hear({"event": "request", "reqId": 2, "reply": [2]}, {"event": "request", "reqId": 1, "reply": [1]})
+    assert [(one.ticket, one.value) for one in talk.resolved] == [(2, b"[2]"), (1, b"[1]")]
+
+
+def test_an_answer_without_its_number() -> None:
+    talk = Conversation()
+    talk.ask(calls.plain_call("limits", None, 10.0))
+    talk.hear({"event": "request", "reply": [1]})
+    assert talk.resolved[0].value == b"[1]"
+
+
+@pytest.mark.parametrize("code", sorted({*codes._ERRORS, 9999} - {0}))
+def test_a_refusal(code: int) -> None:
+    talk = Conversation()
+    talk.ask(added())
+    talk.hear({"event": "request", "reqId": 1, "error": code, "param": "price", "origId": 7, "origRemainingSize": 100})
+    error = talk.resolved[0].error
+    assert isinstance(error, finery.Rejection)
+    assert (error.code, error.parameter, error.original_id) == (code, "price", "7")
+    assert str(error.original_remaining) == "0.00000100"
+    assert codes.words(code) in str(error)
+
+
+def test_a_late_answer_is_told() -> None:
+    talk = Conversation()
+    talk.ask(added())
+    talk.wait(11)
+    assert isinstance(talk.hear({"event": "request", "reqId": 1, "reply": {"id": 1}})[0], events.Other)
+
+
+def test_a_lost_connection() -> None:
+    talk = Conversation()
+    call = added()
+    talk.ask(call)
+    talk.ask(added(900072, cod=False), 2)
+    talk.lose()
+    assert call.sent
+    assert all(isinstance(one.error, ConnectionLost) and "unknown" in str(one.error) for one in talk.resolved)
+    assert [(one.client_order_id, one.id) for one in talk.of(finery.ProbablyCancelled)] == [("900071", None)]
+
+
+@pytest.mark.parametrize("reply", [{"id": 1, "remainingSize": 0}, {"id": 1, "remainingSize": 5, "cancelReason": 2}])
+def test_an_order_that_has_ended_does_not_die_with_the_connection(reply: Any) -> None:
+    talk = Conversation()
+    talk.ask(added())
+    talk.hear({"event": "request", "reqId": 1, "reply": reply})
+    talk.lose()
+    assert not talk.of(finery.ProbablyCancelled)
+
+
+def test_arguments() -> None:
+    for arguments, wrong in (
+        (("ETH/USD", "buy", "limit", 1, None, 1, 1, False, None, None, None, 1), "instrument"),
+        (("ETH-USD", "long", "limit", 1, None, 1, 1, False, None, None, None, 1), "side"),
+        (("ETH-USD", "buy", "stop", 1, None, 1, 1, False, None, None, None, 1), "type"),
+        (("ETH-USD", "buy", "limit", 1, 1, 1, 1, False, None, None, None, 1), "size"),
+        (("ETH-USD", "buy", "limit", 1.5, None, 1, 1, False, None, None, None, 1), "size"),
+        (("ETH-USD", "buy", "limit", None, 1, 1, 1, False, None, None, None, 1), "volume"),
+        (("ETH-USD", "buy", "marketIOC", 1, None, 1, 1, False, None, None, None, 1), "price"),
+        (("ETH-USD", "buy", "limit", 1, None, None, 1, False, None, None, None, 1), "price"),
+        (("ETH-USD", "buy", "limit", 1, None, 1, 0, False, None, None, None, 1), "client_order_id"),
+        (("ETH-USD", "buy", "limit", 1, None, 1, 1, 1, None, None, None, 1), "cod"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            calls.add(*arguments)
+        assert caught.value.argument == wrong
+
+
+@pytest.mark.parametrize("code", [3, 13, 14, 6, 7, 2, 10, 99])
+def test_a_refused_login(code: int) -> None:
+    exchange = Finery("k", "s")._exchange
+    close = exchange.refused(HandshakeRejected("no", status=400, body=f'{{"error":{code}}}'))
+    assert isinstance(close.error, AuthenticationFailed) == (code in (3, 13, 14))
+    assert close.error.retryable == (code not in (3, 13, 14))
+    assert isinstance(close.verdict, AuthenticationFailed) == (code in (6, 7))
+    assert close.limit == (5 if code in (6, 7) else 1)
+
+
+def test_places() -> None:
+    places = Places(limit=2)
+    first, second = places.take("a"), places.take("a")
+    assert first is not None and second is not None and places.take("a") is None and places.take("b") is not None
+    first.give_back()
+    first.give_back()
+    assert places.take("a") is not None
+    assert places.take("a") is None
+
+
+def test_the_101st_connection() -> None:
+    exchange = Finery("k", "s", url="ws://127.0.0.1:9/ws")._exchange
+    http: Any = None
+    routes = [exchange.route(http) for _ in range(100)]
+    assert len({route.headers["EFX-Content"] for route in routes}) == 100
+    with pytest.raises(OpenFailed, match="100 connections"):
+        exchange.route(http)
+    for route in routes:
+        exchange.ended(route)
+    exchange.ended(exchange.route(http))
