@@ -60,7 +60,10 @@ from xchws.events import (
     Trade,
     Transfer,
 )
+from xchws.exchanges.finery.client import Finery
 from xchws.exchanges.indodax.client import Indodax
+from xchws.exchanges.kyan.client import Kyan
+from xchws.exchanges.kyrrex.client import Kyrrex
 from xchws.exchanges.richamster.client import Richamster
 from xchws.status import Status
 from xchws.waiting import EventStream, Expectation, Subscription
@@ -89,9 +92,12 @@ __all__ = [
     "Expectation",
     "Failure",
     "Fill",
+    "Finery",
     "Gap",
     "HandshakeRejected",
     "Indodax",
+    "Kyan",
+    "Kyrrex",
     "Message",
     "OpenFailed",
     "Order",

@@ -484,6 +484,10 @@ class Client:
             self._post(lambda now: self._session.subscribe(topic, now))
             return subscription
 
+    def _find(self, topic: Topic) -> Optional[Subscription]:
+        """The subscription of this topic, if there is one."""
+        return self._subscriptions.get(topic)
+
     def _unsubscribe(self, subscription: Subscription) -> None:
         self._check_process()
         topic = subscription._topic

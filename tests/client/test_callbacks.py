@@ -42,7 +42,7 @@ def trade_once(exchange: IndodaxSandbox, symbol: str = "btcidr") -> None:
 
 def test_decorators_calls_arguments_filters_and_bases(indodax: IndodaxSandbox, make_indodax: Make) -> None:
     by_argument, by_call, filtered, everything = Collector(), Collector(), Collector(), Collector()
-    client = make_indodax(on_order=by_argument)
+    client: xchws.Indodax = make_indodax(on_order=by_argument)
     by_decorator: List[Any] = []
 
     @client.on_order
@@ -97,7 +97,7 @@ def test_a_raising_callback_changes_nothing_else(
     indodax: IndodaxSandbox, make_indodax: Make, raised: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
     errors, orders = Collector(), Collector()
-    client = make_indodax(on_error=errors)
+    client: xchws.Indodax = make_indodax(on_error=errors)
 
     @client.on_order
     def bad(order: xchws.Order) -> None:
@@ -169,7 +169,7 @@ def test_only_the_newest_per_symbol_waits(richamster: RichamsterSandbox, make_ri
 def test_too_slow_callbacks_are_never_silent(indodax: IndodaxSandbox, make_indodax: Make) -> None:
     go_on = threading.Event()
     errors, gaps, orders = Collector(), Collector(), Collector()
-    client = make_indodax(capacity=10, on_error=errors, on_gap=gaps)
+    client: xchws.Indodax = make_indodax(capacity=10, on_error=errors, on_gap=gaps)
 
     @client.on_order
     def slow(order: xchws.Order) -> None:
@@ -195,7 +195,7 @@ def test_too_slow_callbacks_are_never_silent(indodax: IndodaxSandbox, make_indod
 
 def test_inline_callbacks_run_on_the_owner_thread(indodax: IndodaxSandbox, make_indodax: Make) -> None:
     names, refused = Collector(), Collector()
-    client = make_indodax(callbacks="inline")
+    client: xchws.Indodax = make_indodax(callbacks="inline")
 
     @client.on_order
     def inline(order: xchws.Order) -> None:
@@ -218,7 +218,7 @@ def test_inline_callbacks_run_on_the_owner_thread(indodax: IndodaxSandbox, make_
 
 
 def test_callbacks_call_back_into_the_client(richamster: RichamsterSandbox, make_richamster: Make) -> None:
-    client = make_richamster()
+    client: xchws.Richamster = make_richamster()
     done = Collector()
 
     @client.on_ticker

@@ -34,7 +34,9 @@ def test_orders_and_fills_with_exact_numbers(indodax: IndodaxSandbox, make_indod
     assert (partly.status, partly.filled, partly.final) == ("PARTIALLY_FILLED", Decimal("0.4"), False)
     assert isinstance(first, models.Fill)
     assert (first.quantity, first.price, first.client_order_id) == (Decimal("0.4"), Decimal("2450000"), "my-77")
-    assert str(first.clearing_rate) == "0.000111" and first.raw["fillInformation"]["clearingRate"] == first.clearing_rate
+    assert (
+        str(first.clearing_rate) == "0.000111" and first.raw["fillInformation"]["clearingRate"] == first.clearing_rate
+    )
     assert (full.status, full.final) == ("FILLED", True)
     assert second.quantity == Decimal("1.1") and second.id != first.id
     assert (done.status, done.exchange_status, done.filled) == ("FILLED", "DONE", Decimal("1.5"))
@@ -52,7 +54,10 @@ def test_every_event_once_and_in_order(indodax: IndodaxSandbox, make_indodax: Ma
     if not any(order.id == last.id for order in orders):
         found.result(10)
     client.stop()
-    sent = [(event["order"]["orderId"], event["order"]["status"], event["order"]["executedQty"]) for event in indodax.published]
+    sent = [
+        (event["order"]["orderId"], event["order"]["status"], event["order"]["executedQty"])
+        for event in indodax.published
+    ]
     assert [(order.id, order.exchange_status, str(order.filled)) for order in orders] == sent
 
 
@@ -138,7 +143,9 @@ def test_refused_handshakes_are_tried_again(indodax: IndodaxSandbox, make_indoda
 
 def test_retry_after_is_honoured(indodax: IndodaxSandbox, make_indodax: Make) -> None:
     client = make_indodax()
-    indodax.refuse_rest(429, '{"success":0,"error":"Too many","error_code":"too_many_requests"}', {"Retry-After": "777"})
+    indodax.refuse_rest(
+        429, '{"success":0,"error":"Too many","error_code":"too_many_requests"}', {"Retry-After": "777"}
+    )
     down = client.expect(xchws.Disconnected)
     client.start()
     event = down.result(5)
@@ -213,7 +220,12 @@ def test_a_failing_token_endpoint_does_not_touch_the_living_connection(make_indo
         failed = client.expect(xchws.Failure)
         # The refresh is due after half the ttl: the session's clock is moved instead of waiting for it.
         protocol = client._session.active.protocol
-        client._loop.post(lambda now: setattr(protocol, "_refresh_at", now) or [])
+
+        def due(now: float) -> List[Any]:
+            protocol._refresh_at = now
+            return []
+
+        client._loop.post(due)
         assert isinstance(failed.result(5).error, xchws.OpenFailed)
         assert client.status().state is xchws.State.READY and exchange.opened == 1
         order = client.expect(xchws.Order)
@@ -285,9 +297,7 @@ def test_a_message_cut_in_the_middle(indodax: IndodaxSandbox, make_indodax: Make
         ({"opcode": 9, "payload": b"x" * 126}, 1002),
     ],
 )
-def test_a_peer_that_breaks_the_protocol(
-    indodax: IndodaxSandbox, make_indodax: Make, frame: Any, code: int
-) -> None:
+def test_a_peer_that_breaks_the_protocol(indodax: IndodaxSandbox, make_indodax: Make, frame: Any, code: int) -> None:
     client = make_indodax()
     client.start(5)
     down, back = client.expect(xchws.Disconnected), client.expect(xchws.Connected)

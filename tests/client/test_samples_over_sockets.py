@@ -92,7 +92,7 @@ def test_indodax_as_printed() -> None:
         client = xchws.Indodax("key", "secret", url=url, rest_url=rest_url)
         stream = client.events(xchws.Data, timeout=5)
         with client:
-            events = [next(stream) for _ in range(6)]
+            events: List[Any] = [next(stream) for _ in range(6)]
     granted = json.loads(sample("indodax", "token_success"))["return"]
     connect, subscribe = (json.loads(sample("indodax", name)) for name in ("connect_command", "subscribe_command"))
     connect["connect"]["token"] = granted["connToken"]

@@ -40,7 +40,7 @@ def log() -> Iterator[Everything]:
         logger.setLevel(level)
 
 
-def shown(error: BaseException) -> List[str]:
+def shown(error: Any) -> List[str]:
     """Everything that a traceback, a crash reporter or a curious hand can read off an exception and its chain."""
     texts: List[str] = []
     seen: set[int] = set()
@@ -80,26 +80,32 @@ def conversation(indodax: IndodaxSandbox, client: xchws.Indodax, texts: List[str
     # An exchange that repeats our secrets to us.
     (token, *_), (signature, *_) = tokens_of(indodax), signatures_of(indodax)
     trouble = client.expect(xchws.Failure, where=lambda failure: "1008" in str(failure.error))
-    indodax.send_raw(f'no json {indodax.key} {indodax.secret} {token} {"x" * 200} {signature}')
+    indodax.send_raw(f"no json {indodax.key} {indodax.secret} {token} {'x' * 200} {signature}")
     indodax.close_connections(1008, f"bad {indodax.key}")
     texts += shown(trouble.result(5).error)
     client.wait_ready(5)
-    refusals = (
+    refusals: List[Callable[[], None]] = [
         lambda: indodax.refuse_rest(500, f"<html>{indodax.secret}</html>", times=1),
         lambda: indodax.refuse_rest(400, f'{{"success":0,"error":"who is {indodax.key}?","error_code":"x"}}', times=1),
         lambda: indodax.refuse_rest(429, f"slow down {signature}", {"Retry-After": "0"}, times=1),
         lambda: indodax.refuse(403, f"Forbidden {indodax.key} {token}", times=1),
         lambda: indodax.refuse(302, "", {"Location": f"https://elsewhere/?key={indodax.key}"}, times=1),
         lambda: indodax.expire_next_tokens(1),
-        lambda: indodax.reject_subscription(),
-    )
+        indodax.reject_subscription,
+    ]
     for refuse in refusals:
         refuse()
         ended = client.expect(xchws.Disconnected, where=lambda event: not isinstance(event.error, xchws.ConnectionLost))
         indodax.drop()
         texts += shown(ended.result(5).error)
         client.wait_ready(10)
-    texts += [repr(client), repr(vars(client)), repr(client.status()), repr(client._exchange), repr(vars(client._session))]
+    texts += [
+        repr(client),
+        repr(vars(client)),
+        repr(client.status()),
+        repr(client._exchange),
+        repr(vars(client._session)),
+    ]
     client.stop()
 
 
@@ -112,7 +118,9 @@ def test_no_secret_in_a_whole_life_with_indodax(
     assert len(secrets) >= 10, "the conversation must have had tokens to hide"
     out, error = capfd.readouterr()
     everything = "\n".join([*texts, *log.texts, out, error])
-    assert "Order" in everything and "READY" in everything and "1008" in everything, "there must be something to look through"
+    assert "Order" in everything and "READY" in everything and "1008" in everything, (
+        "there must be something to look through"
+    )
     for secret in secrets:
         assert secret not in everything
     # The expired token was given out on purpose.

@@ -112,7 +112,7 @@ def test_stop_against_a_frozen_network(indodax: IndodaxSandbox, make_indodax: Ma
 def test_stop_from_a_callback(indodax: IndodaxSandbox, make_indodax: Make) -> None:
     said: List[Any] = []
     stopped = threading.Event()
-    client = make_indodax(on_stop=lambda event: stopped.set())
+    client: xchws.Indodax = make_indodax(on_stop=lambda event: stopped.set())
 
     @client.on_order
     def enough(order: xchws.Order) -> None:
@@ -157,13 +157,13 @@ def test_stop_from_many_threads_at_once(make_indodax: Make) -> None:
 def test_what_waits_is_delivered(indodax: IndodaxSandbox, make_indodax: Make) -> None:
     seen: List[Any] = []
     entered, go_on = threading.Event(), threading.Event()
-    client = make_indodax()
+    client: xchws.Indodax = make_indodax()
 
     @client.on_order
     def slow(order: xchws.Order) -> None:
         entered.set()
         assert go_on.wait(10)
-        seen.append(int(order.quantity))
+        seen.append(int(order.quantity or 0))
 
     client.start(5)
     last = client.expect(xchws.Order, quantity=20)
@@ -180,7 +180,7 @@ def test_what_cannot_be_delivered_is_counted_and_said(
     indodax: IndodaxSandbox, make_indodax: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     entered, go_on = threading.Event(), threading.Event()
-    client = make_indodax()
+    client: xchws.Indodax = make_indodax()
 
     @client.on_order
     def stuck(order: xchws.Order) -> None:
@@ -204,7 +204,7 @@ def test_with_and_run_forever(indodax: IndodaxSandbox, make_indodax: Make) -> No
     with make_indodax() as client:
         client.wait_ready(5)
     assert client.status().state is xchws.State.STOPPED
-    forever = make_indodax(on_connect=lambda event: threading.Thread(target=forever.stop).start())
+    forever: xchws.Indodax = make_indodax(on_connect=lambda event: threading.Thread(target=forever.stop).start())
     forever.run_forever()
     assert forever.status().state is xchws.State.STOPPED and owners() == []
 
@@ -233,7 +233,9 @@ def arguments(indodax: IndodaxSandbox) -> List[str]:
 
 
 def test_the_end_of_the_program_without_stop_is_clean(indodax: IndodaxSandbox) -> None:
-    program = run(START + "client.on(xchws.Event, lambda event: None); client.start(10); print('ready')", *arguments(indodax))
+    program = run(
+        START + "client.on(xchws.Event, lambda event: None); client.start(10); print('ready')", *arguments(indodax)
+    )
     out, error = program.communicate(timeout=30)
     assert (out, error, program.returncode) == ("ready\n", "", 0)
 

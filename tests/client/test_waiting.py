@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
-from typing import Any, Callable
+from typing import Any, Callable, List
 
 import pytest
 
@@ -123,7 +123,7 @@ def test_a_fatal_error_reaches_everybody_who_waits(indodax: IndodaxSandbox, make
 
 
 def test_subscriptions(richamster: RichamsterSandbox, make_richamster: Make) -> None:
-    errors = []
+    errors: List[Any] = []
     client = make_richamster(richamster.token, on_error=errors.append)
     early = client.subscribe_ticker("BTC/UAH")
     assert early.name == "ticker BTC/UAH" and early.state == "pending" and not early.active
@@ -217,7 +217,12 @@ def test_wait_ready_is_woken_from_another_thread(indodax: IndodaxSandbox, make_i
     indodax.refuse(503)
     client.start()
     woken = threading.Event()
-    thread = threading.Thread(target=lambda: (client.wait_ready(10), woken.set()))
+
+    def wait() -> None:
+        client.wait_ready(10)
+        woken.set()
+
+    thread = threading.Thread(target=wait)
     thread.start()
     indodax.accept()
     assert woken.wait(10)

@@ -23,9 +23,10 @@ from xchws.errors import (
     Silent,
 )
 from xchws.events import Event, Failure, Fill, Message, Order, Other
-from xchws.exchanges.indodax.protocol import FillMemory, IndodaxProtocol
+from xchws.exchanges.indodax.protocol import IndodaxProtocol
 from xchws.exchanges.indodax.token import Grant
 from xchws.sansio.actions import Close, Expiry, Fetch, Missed, Output, Ready, Renew, Send
+from xchws.sansio.fills import FillMemory
 
 CHANNEL = "pws:#5f0c9a1d3be27744c8e0aa91b6d2f3e45a7788cc"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI1ZjBjIn0.first"
@@ -503,16 +504,6 @@ def test_a_fill_is_told_once_within_and_across_connections() -> None:
 
 def test_fills_without_an_id_are_all_told() -> None:
     assert words(subscribed().received(push(execution(None), execution(None)), 0.0)).count("Fill") == 2
-
-
-def test_the_memory_of_fills_is_bounded_and_forgets_the_oldest() -> None:
-    fills = FillMemory()
-    assert fills.is_new("order", "first")
-    assert not fills.is_new("order", "first")
-    for number in range(10_000):
-        assert fills.is_new("order", str(number))
-    assert fills.is_new("order", "first")
-    assert not fills.is_new("order", "9999")
 
 
 def test_a_fill_that_is_spoilt_is_told_when_it_comes_whole() -> None:

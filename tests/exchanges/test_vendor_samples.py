@@ -18,10 +18,11 @@ from xchws.errors import AuthenticationFailed, OpenFailed, XchwsError
 from xchws.events import BookLevel, Event, Failure, Fill, Order, OrderStatus, Ticker, Trade
 from xchws.exchanges.indodax import models as indodax
 from xchws.exchanges.indodax import token
-from xchws.exchanges.indodax.protocol import FillMemory, IndodaxProtocol
+from xchws.exchanges.indodax.protocol import IndodaxProtocol
 from xchws.exchanges.indodax.token import Grant
 from xchws.exchanges.richamster.protocol import RichamsterProtocol
 from xchws.sansio.actions import Accepted, Close, Expiry, Output, Ready, Refused, Send, Topic
+from xchws.sansio.fills import FillMemory
 
 SAMPLES = Path(__file__).resolve().parent / "samples"
 CHANNEL = "pws:#c12d3ca099785ede15c37c9b7642ab89d19bc96e"

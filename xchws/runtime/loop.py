@@ -318,11 +318,11 @@ class Loop:
     def _open(self, dial: actions.Dial) -> Command:
         try:
             route = self._exchange.route(self._http)
-            opening = self._dialler(route, dial.timeout)
-            self.post(lambda now: self._opens(dial.link, opening))
             try:
+                opening = self._dialler(route, dial.timeout)
+                self.post(lambda now: self._opens(dial.link, opening))
                 connection = opening.run()
-            except XchwsError:
+            except BaseException:
                 self._exchange.ended(route)
                 raise
         except HandshakeRejected as error:

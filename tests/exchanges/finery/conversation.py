@@ -12,10 +12,10 @@ from xchws.errors import XchwsError
 from xchws.events import Event, Failure
 from xchws.exchanges.finery.calls import Call
 from xchws.exchanges.finery.feeds import topic_of
-from xchws.exchanges.finery.memory import FillMemory
 from xchws.exchanges.finery.protocol import FineryProtocol
 from xchws.sansio import frames
 from xchws.sansio.actions import Dial, Hangup, Resolved, Settled, Write
+from xchws.sansio.fills import FillMemory
 from xchws.sansio.session import Session, Terms
 
 E = TypeVar("E")

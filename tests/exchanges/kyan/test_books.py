@@ -217,9 +217,11 @@ def test_while_two_connections_overlap_a_change_is_told_once_and_a_snapshot_only
         for message in (perps("post_order", order(2)), position, tick, odd):
             talk.say(message, link=link)
     kinds = [type(one) for one in talk.events]
-    assert kinds == [BookOrder, OrderBook, IndexPrice, Other, Position]
+    assert kinds == [BookOrder, OrderBook, Position, IndexPrice, Other], "as the one in use tells it"
     talk.accept()
-    assert old in talk.hangups
+    assert old not in talk.hangups, "it is drained first"
+    talk.pass_time(2)
+    assert old in talk.hangups and [type(one) for one in talk.events] == kinds
     talk.say(position, perps("post_order", order(3)), link=new)
     assert levels(talk) == ([(10, 15)], [])
     assert not talk.told(Fill) and not talk.told(Order)

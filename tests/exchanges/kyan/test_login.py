@@ -451,6 +451,7 @@ def test_a_session_is_renewed_before_its_hour_is_up_by_a_login_beside_it() -> No
     talk.say(first, link=new)
     talk.say(first, second, link=old)
     talk.accept()
+    talk.pass_time(2)
     assert talk.hangups == [old]
     talk.say(second, event("trade", {**samples.TRADE, "trade_id": "3"}, query={"account": ME}), link=new)
     assert [fill.id for fill in talk.told(Fill)] == ["1", "2", "3"]

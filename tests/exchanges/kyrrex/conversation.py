@@ -6,8 +6,9 @@ import json
 from typing import Any, Dict, List, Optional, Sequence, Type, TypeVar
 
 from xchws.credentials import Secrets
-from xchws.exchanges.kyrrex.protocol import KyrrexProtocol, TradeMemory
+from xchws.exchanges.kyrrex.protocol import KyrrexProtocol
 from xchws.sansio.actions import Output, Ready, Send
+from xchws.sansio.fills import FillMemory
 
 OPEN = b'0{"sid":"Qx3a","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'
 OPEN_THREE = b'0{"sid":"Qx3a","upgrades":[],"pingInterval":25000,"pingTimeout":5000}'
@@ -119,23 +120,23 @@ T = TypeVar("T")
 
 
 def opened(
-    first: bytes = OPEN, engine: str = "4", settle: float = 1.0, trades: Optional[TradeMemory] = None
+    first: bytes = OPEN, engine: str = "4", settle: float = 1.0, trades: Optional[FillMemory] = None
 ) -> KyrrexProtocol:
     """A protocol that has been told, at 0 s, that the session is open."""
-    protocol = KyrrexProtocol(engine, settle, trades or TradeMemory(), Secrets())
+    protocol = KyrrexProtocol(engine, settle, trades or FillMemory(), Secrets())
     protocol.opened(0.0)
     protocol.received(first, 0.0)
     return protocol
 
 
-def connected(engine: str = "4", settle: float = 1.0, trades: Optional[TradeMemory] = None) -> KyrrexProtocol:
+def connected(engine: str = "4", settle: float = 1.0, trades: Optional[FillMemory] = None) -> KyrrexProtocol:
     """A protocol whose namespace is connected since 0 s and that is not ready yet."""
     protocol = opened(OPEN, engine, settle, trades)
     protocol.received(CONNECTED if engine == "4" else b"40", 0.0)
     return protocol
 
 
-def ready(trades: Optional[TradeMemory] = None) -> KyrrexProtocol:
+def ready(trades: Optional[FillMemory] = None) -> KyrrexProtocol:
     """A protocol that is ready since 1 s."""
     protocol = connected(trades=trades)
     assert protocol.wake(1.0) == [Ready()]

@@ -19,8 +19,8 @@ from tests.exchanges.kyrrex.conversation import OBJECTS, VENDORS_ACCOUNT, event,
 from xchws.errors import ProtocolError
 from xchws.events import Data, Event, Failure, OrderStatus, Other
 from xchws.exchanges.kyrrex.models import Account, Customer, DepositAddress, Fill, Order, Transfer, event_of
-from xchws.exchanges.kyrrex.protocol import TradeMemory
 from xchws.exchanges.kyrrex.wire import milliseconds
+from xchws.sansio.fills import FillMemory
 
 
 def events(text: bytes) -> List[Event]:
@@ -265,21 +265,13 @@ def test_a_trades_type_is_read_as_what_it_says() -> None:
 
 
 def test_a_trade_is_told_once_over_all_connections() -> None:
-    trades = TradeMemory()
+    trades = FillMemory()
     assert len(of(ready(trades).received(event("trade"), 2.0), Fill)) == 1
     again = ready(trades)
     assert again.received(event("trade", action="update"), 2.0) == []
     assert len(of(again.received(event("trade", id=91003), 2.0), Fill)) == 1
     for _ in range(2):
         assert len(of(again.received(event("trade", id=None), 2.0), Fill)) == 1
-
-
-def test_the_memory_of_trades_is_bounded() -> None:
-    trades = TradeMemory()
-    assert all(trades.is_new(str(number)) for number in range(10_001))
-    assert not trades.is_new("10000")
-    assert trades.is_new("0")
-    assert len(trades._seen) == 10_000
 
 
 def test_a_trade_without_price_and_volume_is_refused() -> None:

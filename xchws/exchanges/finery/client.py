@@ -13,12 +13,12 @@ from xchws.errors import AuthenticationFailed, ConfigurationError, HandshakeReje
 from xchws.exchanges.exchange import Exchange, address, environment
 from xchws.exchanges.finery import codes, feeds, models, signing
 from xchws.exchanges.finery.errors import NAME
-from xchws.exchanges.finery.memory import FillMemory
 from xchws.exchanges.finery.places import LIMIT, Place, Places
 from xchws.exchanges.finery.protocol import FineryProtocol
 from xchws.exchanges.finery.trading import Trading
 from xchws.hooks import Hook
 from xchws.sansio.actions import Close
+from xchws.sansio.fills import FillMemory
 from xchws.sansio.protocol import Protocol
 from xchws.transports.http import Http
 from xchws.transports.route import Route
@@ -65,7 +65,7 @@ class FineryExchange(Exchange):
                 exchange=NAME,
             )
         headers = signing.headers(self._key, self._secret, clock.unix_milliseconds())
-        self.secrets.add(headers["EFX-Sign"])
+        self.secrets.add_passing(headers["EFX-Sign"])
         return Route(self._url, headers=headers, grant=place)
 
     def protocol(self, route: Route) -> Protocol:
@@ -184,7 +184,7 @@ class Finery(Trading, Client):
         is passed over. Raises ConfigurationError as `bind`, and StateError in a forked child."""
         topic = feeds.topic_of(feed, feed_id)
         self._check_process()
-        subscription = self._subscriptions.get(topic)
+        subscription = self._find(topic)
         if subscription is not None:
             subscription.unsubscribe()
 

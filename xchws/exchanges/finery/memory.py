@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 import attrs
 
 from xchws.exchanges.finery import models
 from xchws.exchanges.finery.errors import NAME
-
-_FILLS_KEPT = 10_000
-
-
-class FillMemory:
-    """The executions told already, on this connection and the ones before; the oldest are forgotten."""
-
-    def __init__(self) -> None:
-        self._seen: Dict[Tuple[Optional[str], str], None] = {}
-
-    def is_new(self, fill: models.Fill) -> bool:
-        """Whether it is told for the first time. One deal between two own orders is one execution of each."""
-        key = (fill.id, fill.order_id)
-        if key in self._seen:
-            return False
-        self._seen[key] = None
-        if len(self._seen) > _FILLS_KEPT:
-            del self._seen[next(iter(self._seen))]
-        return True
 
 
 @attrs.define

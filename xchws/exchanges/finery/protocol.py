@@ -22,7 +22,6 @@ from xchws.exchanges.finery.binding import BIND, UNBIND, Binding
 from xchws.exchanges.finery.bindings import Bindings
 from xchws.exchanges.finery.book import Book, OutOfStep
 from xchws.exchanges.finery.errors import NAME, Malformed
-from xchws.exchanges.finery.memory import FillMemory
 from xchws.exchanges.finery.models import Fill
 from xchws.sansio import frames
 from xchws.sansio.actions import (
@@ -35,6 +34,7 @@ from xchws.sansio.actions import (
     Suspend,
     Topic,
 )
+from xchws.sansio.fills import FillMemory
 from xchws.sansio.protocol import UNREADABLE, Protocol
 
 # Whatever is received: the exchange ends a connection that is idle for 80 s and does not say what it takes for idle.
@@ -58,7 +58,7 @@ class FineryProtocol(Protocol):
 
     def __init__(self, fills: FillMemory, json_ping: bool, secrets: Secrets) -> None:
         super().__init__(secrets)
-        self._fills = fills
+        self._fills = fills.view()
         self._json_ping = json_ping
         self._asking = Asking(secrets, self.unreadable)
         self._is_ready = False
@@ -168,7 +168,7 @@ class FineryProtocol(Protocol):
         for one in made:
             if isinstance(one, Malformed):
                 outputs.append(self._malformed(one, text))
-            elif not isinstance(one, Fill) or self._fills.is_new(one):
+            elif not isinstance(one, Fill) or self._fills.is_new(one.id, one.order_id):
                 outputs.append(one)
                 if isinstance(one, Order):
                     self._asking.order_told(one)

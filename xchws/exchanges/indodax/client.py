@@ -10,9 +10,10 @@ from xchws.errors import ConfigurationError, HandshakeRejected, OpenFailed
 from xchws.exchanges.exchange import Exchange, address, environment
 from xchws.exchanges.indodax import token
 from xchws.exchanges.indodax.models import NAME
-from xchws.exchanges.indodax.protocol import CHANNELS, FillMemory, IndodaxProtocol
+from xchws.exchanges.indodax.protocol import CHANNELS, IndodaxProtocol
 from xchws.exchanges.indodax.token import Grant
 from xchws.sansio.actions import Close
+from xchws.sansio.fills import FillMemory
 from xchws.sansio.protocol import Protocol
 from xchws.transports.http import Http
 from xchws.transports.route import Route

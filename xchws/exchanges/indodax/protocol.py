@@ -38,6 +38,7 @@ from xchws.exchanges.indodax.models import (
 )
 from xchws.exchanges.indodax.token import Grant
 from xchws.sansio.actions import Close, Expiry, Fetch, Missed, Output, Ready, Renew, Send
+from xchws.sansio.fills import FillMemory
 from xchws.sansio.protocol import UNREADABLE, Protocol
 
 CHANNELS = ("orders",)
@@ -67,25 +68,6 @@ _decode_kind = msgspec.json.Decoder(StreamKind).decode
 _decode_push_kinds = msgspec.json.Decoder(Dict[str, Dict[str, msgspec.Raw]]).decode
 
 
-class FillMemory:
-    """The executions told already, on this connection and the ones before; the oldest are forgotten."""
-
-    def __init__(self) -> None:
-        self._seen: Dict[Tuple[str, str], None] = {}
-
-    def is_new(self, order_id: str, trade_id: Optional[str]) -> bool:
-        """Whether it is told for the first time; without an id it cannot be recognised, and is."""
-        if trade_id is None:
-            return True
-        key = (order_id, trade_id)
-        if key in self._seen:
-            return False
-        self._seen[key] = None
-        if len(self._seen) > _FILLS_KEPT:
-            del self._seen[next(iter(self._seen))]
-        return True
-
-
 class IndodaxProtocol(Protocol):
     """The private stream on one connection."""
 
@@ -95,7 +77,7 @@ class IndodaxProtocol(Protocol):
     def __init__(self, grant: Grant, fills: FillMemory, secrets: Secrets) -> None:
         super().__init__(secrets)
         self._grant = grant
-        self._fills = fills
+        self._fills = fills.view()
         self._number = 0
         self._pending: Dict[int, Tuple[str, float]] = {}  # command number -> verb, deadline
         self._ready = False

@@ -11,8 +11,9 @@ from typing import Any, Callable, List, Optional, Set
 from xchws.events import Event, Failure, Path
 from xchws.exchanges.kyan import channels, models, payloads
 from xchws.exchanges.kyan.channels import NAME
-from xchws.exchanges.kyan.session import FillMemory, KyanSession
+from xchws.exchanges.kyan.session import KyanSession
 from xchws.exchanges.kyan.wire import Envelope, milliseconds, reader
+from xchws.sansio.fills import FillView
 from xchws.sansio.protocol import UNREADABLE
 
 _read_account_state = reader(payloads.AccountState)
@@ -31,7 +32,7 @@ class Account:
         complain: makes the Failure for a text that cannot be understood.
     """
 
-    def __init__(self, session: KyanSession, fills: FillMemory, complain: Callable[[bytes, str], Failure]) -> None:
+    def __init__(self, session: KyanSession, fills: FillView, complain: Callable[[bytes, str], Failure]) -> None:
         self._session = session
         self._fills = fills
         self._complain = complain

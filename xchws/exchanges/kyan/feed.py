@@ -13,8 +13,9 @@ from xchws.exchanges.kyan import channels, models, payloads, wire
 from xchws.exchanges.kyan.account import Account
 from xchws.exchanges.kyan.channels import NAME
 from xchws.exchanges.kyan.orders import CHANGES, Orders
-from xchws.exchanges.kyan.session import FillMemory, KyanSession
+from xchws.exchanges.kyan.session import KyanSession
 from xchws.exchanges.kyan.wire import Envelope
+from xchws.sansio.fills import FillView
 from xchws.sansio.protocol import UNREADABLE
 
 Complain = Callable[[bytes, str], Failure]
@@ -35,7 +36,7 @@ class Feed:
         complain: makes the Failure for a text that cannot be understood.
     """
 
-    def __init__(self, session: KyanSession, fills: FillMemory, complain: Complain) -> None:
+    def __init__(self, session: KyanSession, fills: FillView, complain: Complain) -> None:
         self._session = session
         self._complain = complain
         account = Account(session, fills, complain)

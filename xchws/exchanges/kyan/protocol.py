@@ -68,6 +68,7 @@ class KyanProtocol(Protocol):
     """
 
     exchange = NAME
+    answers_pings = False  # the page says that the server has no keepalive; that it answers a ping is not documented
 
     def __init__(self, key: str, memory: Memory, lifetime: float, secrets: Secrets) -> None:
         super().__init__(secrets)
@@ -86,7 +87,7 @@ class KyanProtocol(Protocol):
 
     def opened(self, now: float) -> List[Output]:
         self._session, token = self._memory.begin(now)
-        self._feed = feed.Feed(self._session, self._memory.fills, self.unreadable)
+        self._feed = feed.Feed(self._session, self._memory.fills.view(), self.unreadable)
         self._subscriptions = Subscriptions(
             self._session, self._desk, self._memory.unauthorized, self._feed.orders.forget, self.secrets
         )
@@ -175,7 +176,7 @@ class KyanProtocol(Protocol):
     def _unrecovered(self, why: str) -> Close:
         """This connection has had its first message: a new one is needed to log in. What has been replayed counts as missed."""
         self._early = []
-        return Close(OpenFailed(f"{NAME}: the session could not be recovered: {why}", exchange=NAME))
+        return Close(OpenFailed(f"{NAME}: the session could not be recovered: {why}", exchange=NAME), at_once=True)
 
     # -------------------------------------------------------------------------------------------------- subscriptions
 

@@ -11,11 +11,11 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 from xchws.exchanges.kyan import channels, payloads
 from xchws.exchanges.kyan.book import Book
 from xchws.sansio.actions import Topic
+from xchws.sansio.fills import FillMemory
 
 TTL = 30.0  # seconds for which a session can be recovered, unless the exchange says otherwise
 ENABLE_PAUSE = 10.0  # seconds from one enable_session_recovery to the next: the exchange takes no more
 _IDS_KEPT = 5_000  # message ids; the exchange replays at most 1000 messages
-_FILLS_KEPT = 10_000
 
 
 class Numbering:
@@ -106,22 +106,6 @@ class KyanSession:
         values = {channels.value_of(topic, key) for topic in self.topics if topic.channel == channel}
         only = values.pop() if len(values) == 1 else None
         return "" if only is None else str(only)
-
-
-class FillMemory:
-    """The own executions told already, on all connections; the oldest are forgotten."""
-
-    def __init__(self) -> None:
-        self._seen: Dict[Tuple[str, ...], None] = {}
-
-    def is_new(self, *key: str) -> bool:
-        """Whether it is told for the first time."""
-        if key in self._seen:
-            return False
-        self._seen[key] = None
-        if len(self._seen) > _FILLS_KEPT:
-            del self._seen[next(iter(self._seen))]
-        return True
 
 
 class Memory:

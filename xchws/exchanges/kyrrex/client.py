@@ -13,9 +13,10 @@ from xchws.errors import ConfigurationError, HandshakeRejected, XchwsError
 from xchws.exchanges.exchange import Exchange, address, environment
 from xchws.exchanges.kyrrex import signing
 from xchws.exchanges.kyrrex.models import NAME, OBJECTS, Customer, DepositAddress
-from xchws.exchanges.kyrrex.protocol import FOUR, LIMIT, THREE, KyrrexProtocol, TradeMemory, refused_key
+from xchws.exchanges.kyrrex.protocol import FOUR, LIMIT, THREE, KyrrexProtocol, refused_key
 from xchws.hooks import Hook
 from xchws.sansio.actions import Close
+from xchws.sansio.fills import FillMemory
 from xchws.sansio.protocol import Protocol
 from xchws.transports.http import Http
 from xchws.transports.route import Route
@@ -73,7 +74,7 @@ class KyrrexExchange(Exchange):
         self._path = path
         self._engine = engine
         self._settle = settle
-        self._trades = TradeMemory()
+        self._trades = FillMemory()
 
     def route(self, http: Http) -> Route:
         if self._user_uuid is None:

@@ -22,6 +22,7 @@ from xchws.exchanges.kyrrex.models import CUSTOMER, NAME, OBJECTS, event_of
 from xchws.exchanges.kyrrex.socketio import Kind, Malformed, Packet
 from xchws.exchanges.kyrrex.wire import Unfit
 from xchws.sansio.actions import Close, Output, Ready, Send
+from xchws.sansio.fills import FillMemory
 from xchws.sansio.protocol import UNREADABLE, Protocol
 
 THREE, FOUR = "3", "4"  # the versions of Engine.IO
@@ -73,24 +74,6 @@ _decode_name = msgspec.json.Decoder(str).decode
 _decode_placeholder = msgspec.json.Decoder(Dict[str, Any]).decode
 
 
-class TradeMemory:
-    """The trades told already, on this connection and the ones before; the oldest are forgotten."""
-
-    def __init__(self) -> None:
-        self._seen: Dict[str, None] = {}
-
-    def is_new(self, trade_id: Optional[str]) -> bool:
-        """Whether it is told for the first time; without an id it cannot be recognised, and is."""
-        if trade_id is None:
-            return True
-        if trade_id in self._seen:
-            return False
-        self._seen[trade_id] = None
-        if len(self._seen) > _TRADES_KEPT:
-            del self._seen[next(iter(self._seen))]
-        return True
-
-
 class KyrrexProtocol(Protocol):
     """The account stream on one connection.
 
@@ -103,11 +86,11 @@ class KyrrexProtocol(Protocol):
     exchange = NAME
     silence = _SILENCE
 
-    def __init__(self, engine: str, settle: float, trades: TradeMemory, secrets: Secrets) -> None:
+    def __init__(self, engine: str, settle: float, trades: FillMemory, secrets: Secrets) -> None:
         super().__init__(secrets)
         self._three = engine == THREE
         self._settle = settle
-        self._trades = trades
+        self._trades = trades.view()
         self._decoder = socketio.Decoder(self._three)
         self._open: Optional[_Opened] = None
         self._connected_at: Optional[float] = None
