@@ -221,9 +221,11 @@ def _run(
     **arguments: Optional[str],
 ) -> int:
     classes = _wanted(listener, hooks)
-    if issubclass(xchws.Failure, classes):
-        # The lines tell of every error; unheard, the logger's warnings would tell them a second time, on stderr.
-        logging.getLogger("xchws").addHandler(logging.NullHandler())
+    if not issubclass(xchws.Failure, classes):
+        # The lines do not tell of errors: the library's warnings do, on stderr.
+        heard = logging.StreamHandler()
+        heard.setLevel(logging.WARNING)
+        logging.getLogger("xchws").addHandler(heard)
     _check("--channel", channels, listener.channels)
     try:
         client = listener.client(**{name: value for name, value in arguments.items() if value is not None})
