@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any, List
 
 if TYPE_CHECKING:
     from .faultproxy import FaultProxy
+    from .finery import FinerySandbox
+    from .finery_book import FineryOrder, FineryRefusal
     from .indodax import IndodaxSandbox
+    from .kyan import KyanSandbox
+    from .kyrrex import KyrrexSandbox
     from .market import SandboxOrder
     from .record import Received
     from .richamster import RichamsterSandbox
@@ -21,7 +25,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "ExchangeServer": "server",
     "FaultProxy": "faultproxy",
+    "FineryOrder": "finery_book",
+    "FineryRefusal": "finery_book",
+    "FinerySandbox": "finery",
     "IndodaxSandbox": "indodax",
+    "KyanSandbox": "kyan",
+    "KyrrexSandbox": "kyrrex",
     "Received": "record",
     "RichamsterSandbox": "richamster",
     "SandboxOrder": "market",
@@ -31,7 +40,12 @@ _HOMES = {
 __all__ = [
     "ExchangeServer",
     "FaultProxy",
+    "FineryOrder",
+    "FineryRefusal",
+    "FinerySandbox",
     "IndodaxSandbox",
+    "KyanSandbox",
+    "KyrrexSandbox",
     "Received",
     "RichamsterSandbox",
     "SandboxOrder",

@@ -52,6 +52,14 @@ ENTRIES: Dict[str, Entry] = {
             "IndodaxSandbox",
             rest=True,
         ),
+        Entry("kyan", "Kyan: market data, order books, account", "xchws.sandbox.kyan", "KyanSandbox"),
+        Entry(
+            "finery",
+            "Finery Markets: order books, own orders and deals, positions, limits, settlements, requests",
+            "xchws.sandbox.finery",
+            "FinerySandbox",
+        ),
+        Entry("kyrrex", "Kyrrex: account stream and user id", "xchws.sandbox.kyrrex", "KyrrexSandbox", rest=True),
         Entry(
             "richamster",
             "Richamster: ticker, order book, trades, user orders",
