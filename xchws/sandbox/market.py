@@ -53,6 +53,10 @@ class SandboxOrder:
         return self.status in ("NEW", "FILL")
 
 
+LARGEST_STEP = 8
+"""More events than any single thing that happens in a market publishes."""
+
+
 class Market:
     """Numbered events from a seeded walk. One lock makes the order of ``published`` the order on the wire.
 
@@ -121,7 +125,8 @@ class Market:
             due = int((time.monotonic() - began) * rate)
             while made < due and not stop.is_set():
                 with self.market_lock:
-                    made += self.step(self._random, max(1, due - made))
+                    # A step may publish several events ahead of the rate: a market of single events would never trade.
+                    made += self.step(self._random, max(LARGEST_STEP, due - made))
 
     def walked_order(self, chooser: random.Random) -> Optional[SandboxOrder]:
         """An open order that the walk placed, or None when it is time for a new one."""

@@ -44,7 +44,7 @@ from xchws.sansio.protocol import UNREADABLE, Protocol
 CHANNELS = ("orders",)
 TOKEN = "token"  # the job that fetches a new one  # no secret, a name
 
-_REPLY = 10.0  # seconds for an answer to a command
+_REPLY = 5.0  # seconds for an answer to a command, as in Centrifugo's own clients
 _LONGEST = 10**9  # seconds; a number beyond is as good as never, and one far beyond is no float
 _LEAD = 900.0  # seconds before the token's end at which a new one is fetched; half the ttl where that is less
 _RETRY_FIRST, _RETRY_LAST = 5.0, 60.0  # seconds between tries to fetch or send a new token
