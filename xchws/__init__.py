@@ -62,6 +62,7 @@ from xchws.events import (
 )
 from xchws.exchanges.finery.client import Finery
 from xchws.exchanges.indodax.client import Indodax
+from xchws.exchanges.indodax.market_client import IndodaxMarket
 from xchws.exchanges.kyan.client import Kyan
 from xchws.exchanges.kyrrex.client import Kyrrex
 from xchws.exchanges.richamster.client import Richamster
@@ -96,6 +97,7 @@ __all__ = [
     "Gap",
     "HandshakeRejected",
     "Indodax",
+    "IndodaxMarket",
     "Kyan",
     "Kyrrex",
     "Message",

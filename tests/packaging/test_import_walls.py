@@ -146,7 +146,7 @@ WALLS = (
         ("xchws.runtime", "xchws.transports", "xchws.client", "xchws.cli", "xchws.clock"),
         breaks=("exchanges/finery/protocol.py", "from ...clock import Clock"),
         rooms=("exchanges/*/",),
-        doors=("exchanges/*/client.py",),
+        doors=("exchanges/*/client.py", "exchanges/indodax/market_client.py"),
     ),
     Wall(
         "an exchange does not run",

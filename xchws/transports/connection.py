@@ -36,6 +36,7 @@ class _Context:
 
     def wrap_socket(self, sock: socket.socket, **options: Any) -> ssl.SSLSocket:
         """As SSLContext.wrap_socket, with the handshake after the new socket is known."""
+        sock.getpeername()  # a peer that is gone already: SSLSocket would raise later, and leave its descriptor open
         options["do_handshake_on_connect"] = False
         wrapped = self._context.wrap_socket(sock, **options)
         self._opening.holds(wrapped)

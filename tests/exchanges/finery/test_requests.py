@@ -84,6 +84,83 @@ def test_an_order_that_has_ended_does_not_die_with_the_connection(reply: Any) ->
     assert not talk.of(finery.ProbablyCancelled)
 
 
+@pytest.mark.parametrize(
+    ("change", "reply", "dies"),
+    [
+        (calls.modify(5501, 1, 1, 900073, 10.0), {"id": 5502, "origId": 5501, "remainingSize": 5}, ("900073", "5502")),
+        (calls.modify(5501, 1, 1, None, 10.0), {"id": 5502, "remainingSize": 5}, ("900071", "5502")),
+        (calls.modify(5501, 1, 1, None, 10.0), {"error": 90, "origId": 5501}, None),
+        (calls.modify(5501, 1, 1, None, 10.0), {"error": 71}, ("900071", "5501")),
+        (calls.modify(4000, 1, 1, None, 10.0), {"id": 4001, "origId": 4000, "remainingSize": 5}, ("900071", "5501")),
+        (calls.delete(5501, None, 10.0), {"id": 5501, "remainingSize": 5}, None),
+        (calls.delete(None, 900071, 10.0), {"id": 5501, "remainingSize": 5}, None),
+        (calls.delete(None, 900071, 10.0), {"error": 10}, ("900071", "5501")),
+        (calls.delete_all("ETH-USD", 10.0), {}, None),
+        (calls.delete_all("BTC-USD", 10.0), {}, ("900071", "5501")),
+        (calls.delete_all(None, 10.0), [], None),
+    ],
+)
+def test_which_orders_die_with_the_connection(change: calls.Call, reply: Any, dies: Any) -> None:
+    talk = Conversation()
+    talk.ask(added())
+    talk.hear({"event": "request", "reqId": 1, "reply": {"id": 5501, "clientOrderId": 900071, "remainingSize": 25}})
+    talk.ask(change, 2)
+    said = reply if isinstance(reply, dict) and "error" in reply else {"reply": reply}
+    talk.hear({"event": "request", "reqId": 2, **said})
+    talk.lose()
+    told = [(one.client_order_id, one.id) for one in talk.of(finery.ProbablyCancelled)]
+    assert told == ([] if dies is None else [dies])
+
+
+def test_answers_to_nothing_that_was_asked() -> None:
+    talk = Conversation()
+    for ticket in (1, 2):
+        talk.ask(calls.plain_call("limits", None, 10.0), ticket)
+    for answer in ({"reqId": 3, "reply": 1}, {"reply": 1}, {"reqId": "one", "reply": 1}):
+        (failure,) = talk.hear({"event": "request", **answer})
+        assert isinstance(failure, events.Failure) and "nothing that was asked" in str(failure.error)
+    assert talk.resolved == []
+
+
+def test_an_error_whose_code_cannot_be_read_is_an_error_all_the_same() -> None:
+    talk = Conversation()
+    talk.ask(calls.plain_call("limits", None, 10.0))
+    assert talk.hear({"event": "request", "reqId": 1, "error": [[]]}) == []
+    error = talk.resolved[0].error
+    assert isinstance(error, finery.Rejection) and error.code is None and "without a code" in str(error)
+
+
+def test_an_answer_beside_its_number() -> None:
+    talk = Conversation()
+    for ticket in (1, 2):
+        talk.ask(added(900070 + ticket), ticket)
+    talk.hear({"event": "request", "reqId": 1, "id": 5501, "remainingSize": 5, "error": 0})
+    talk.hear({"event": "request", "reqId": 2, "reply": {"error": 71, "param": "price"}})
+    assert replies.order(talk.resolved[0].value).id == "5501"
+    refusal = talk.resolved[1].error
+    assert isinstance(refusal, finery.Rejection) and (refusal.code, refusal.parameter) == (71, "price")
+
+
+def test_an_answer_that_is_no_json_inside() -> None:
+    talk = Conversation()
+    talk.ask(calls.plain_call("limits", None, 10.0))
+    (failure,) = talk.hear(b'{"event":"request","reqId":1,"error":1e999999}')
+    assert isinstance(failure, events.Failure) and talk.resolved == []
+
+
+def test_requests_that_nobody_waits_for_are_forgotten_some_day() -> None:
+    talk = Conversation()
+    for ticket in range(1, 1_102):
+        talk.ask(calls.plain_call("limits", None, 10.0), ticket)
+    talk.wait(11)
+    talk.ask(calls.plain_call("limits", None, 10.0), 1_102)
+    (failure,) = talk.hear({"event": "request", "reqId": 101, "reply": []})
+    assert isinstance(failure, events.Failure), "one of the oldest"
+    (late,) = talk.hear({"event": "request", "reqId": 102, "reply": []})
+    assert isinstance(late, events.Other) and late.kind == "late answer to limits"
+    assert talk.hear({"event": "request", "reqId": 1_102, "reply": []}) == []
+
+
 def test_arguments() -> None:
     for arguments, wrong in (
         (("ETH/USD", "buy", "limit", 1, None, 1, 1, False, None, None, None, 1), "instrument"),

@@ -7,13 +7,14 @@ form cannot spoil a message; and where a field that is used is of no known form,
 
 from __future__ import annotations
 
-from typing import Any, Dict, Generic, List, Mapping, Optional, Tuple, Type, TypeVar
+import enum
+from typing import Annotated, Any, Dict, Generic, List, Mapping, Optional, Tuple, Type, TypeVar
 
 import attrs
 import msgspec
-from typing_extensions import Annotated
 
 from xchws.exchanges.indodax.centrifugo import Error
+from xchws.sansio.actions import Topic
 from xchws.sansio.protocol import UNREADABLE
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -181,26 +182,16 @@ def frame_of(piece: bytes) -> Tuple[Frame, Tuple[str, ...]]:
 
 
 def reply_of(piece: bytes, kind: Type[R]) -> Reply[R]:
-    """The reply in a frame that has an id.
-
-    Raises:
-        UNREADABLE: it cannot be told what it is.
-    """
+    """The reply in a frame that has an id."""
     parts, _ = _parts.read(piece)
     error = _error_of(parts.error)
     if error is not None or not _is_there(parts.result):
         return Reply(error, kind())
-    result, flaws = _results[kind].read(parts.result)
+    try:
+        result, flaws = _results[kind].read(parts.result)
+    except UNREADABLE:
+        result, flaws = kind(), ("result",)
     return Reply(None, result, flaws)
-
-
-def publication_of(element: msgspec.Raw) -> Tuple[Publication, Tuple[str, ...]]:
-    """One of the publications in a reply, and what of it could not be read.
-
-    Raises:
-        UNREADABLE: it is no object.
-    """
-    return _publications.read(element)
 
 
 def _is_there(value: msgspec.Raw) -> bool:
@@ -252,3 +243,82 @@ class Positions:
     def forget(self, channel: str) -> None:
         """A subscription ended, or its stream began anew: there is nothing to go on from."""
         self._known.pop(channel, None)
+
+
+class Stage(enum.Enum):
+    """Where a channel stands on this connection."""
+
+    AWAY = "AWAY"
+    JOINING = "JOINING"
+    JOINED = "JOINED"
+    LEAVING = "LEAVING"
+
+
+@attrs.define(eq=False)
+class Channel:
+    """One channel on this connection.
+
+    Attributes:
+        wanted: whether the session wants it; what comes of one that is not wanted any more is passed over.
+        from_: where the server was asked to replay from, or None.
+        epoch, last: how far it has been read here; None where that is not known.
+        early: what came before the reply to subscribe.
+    """
+
+    topic: Topic
+    wanted: bool = True
+    stage: Stage = Stage.AWAY
+    from_: Optional[Position] = None
+    epoch: str = ""
+    last: Optional[int] = None
+    early: List[Tuple[Publication, bytes]] = attrs.field(factory=list)
+    tries: int = 0
+
+
+# -------------------------------------------------------------------------------------------------------------- replay
+
+
+@attrs.frozen
+class Replay:
+    """What a reply to subscribe says of what was missed.
+
+    Attributes:
+        recovered: it is all that was missed.
+        anew: the stream is not the one that was read before: its offsets began anew.
+        epoch, last: where it has been read to, once this has been told.
+        elements: place in the reply, publication (None: unreadable), what of it could not be read, its text.
+    """
+
+    recovered: bool
+    anew: bool
+    epoch: str
+    last: int
+    elements: List[Tuple[int, Optional[Publication], str, bytes]]
+
+
+def replay_of(asked: Optional[Position], result: SubscribeResult) -> Replay:
+    """Read the reply to a subscription that asked to go on from there.
+
+    The server replays what it has also where that is not all. Its word that it is all is checked: the offsets must go on
+    without a hole to where it says that the stream stands.
+    """
+    top = result.offset or 0
+    same = asked is not None and (result.recovered or (result.epoch == asked.epoch and top >= asked.offset))
+    last = asked.offset if asked is not None and same else None
+    recovered = same and result.recovered
+    elements: List[Tuple[int, Optional[Publication], str, bytes]] = []
+    for index, text in enumerate(result.publications or ()):
+        try:
+            publication, flaws = _publications.read(text)
+        except UNREADABLE as error:
+            recovered = False
+            elements.append((index, None, f"a replayed publication that cannot be understood ({error})", bytes(text)))
+            continue
+        if publication.offset and last is not None and publication.offset <= last:
+            continue
+        recovered = recovered and last is not None and publication.offset == last + 1
+        last = publication.offset or last
+        elements.append((index, publication, f"{', '.join(flaws)} of no known form" if flaws else "", bytes(text)))
+    recovered = recovered and last is not None and last >= top
+    epoch = result.epoch or (asked.epoch if asked is not None and same else "")
+    return Replay(recovered, asked is not None and not same, epoch, max(last or 0, top), elements)

@@ -7,7 +7,7 @@ row may have beyond the documented places is passed over (and is in `raw`).
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 import attrs
 import msgspec
@@ -74,7 +74,6 @@ class BookParts(msgspec.Struct):
 
     ask: Optional[List[msgspec.Raw]]
     bid: Optional[List[msgspec.Raw]]
-    pair: str = ""
 
 
 # ------------------------------------------------------------------------------------------------------------- events
@@ -253,18 +252,17 @@ class _Rows:
         return [self._element(row, place, index) for index, row in enumerate(rows)]
 
     def _element(self, row: Any, place: Place, index: int) -> Read:
+        if isinstance(row, msgspec.Raw):
+            try:
+                row = self._one(row)
+            except UNREADABLE as error:
+                return Unread(bytes(row), f"an element of a publication in {place.channel} ({error})")
         try:
-            if isinstance(row, msgspec.Raw):
-                text, row = row, self._one(row)
-            else:
-                text = NOTHING
             return self._make(row, place, index)
-        except (*UNREADABLE, NotANumber) as error:
-            shown = bytes(row) if isinstance(row, msgspec.Raw) else bytes(text) or msgspec.json.encode(row)
-            return Unread(shown, f"an element of a publication in {place.channel} that cannot be understood ({error})")
+        except NotANumber as error:
+            return Unread(msgspec.json.encode(row), f"an element of a publication in {place.channel} ({error})")
 
 
-NOTHING = msgspec.Raw()
 _decode_elements = msgspec.json.Decoder(Optional[List[msgspec.Raw]]).decode
 
 
@@ -279,7 +277,7 @@ _decode_amount = msgspec.json.Decoder(Decimal).decode
 Level = Tuple[Decimal, Decimal]
 
 
-def _base_key(names: Any, pair: str) -> str:
+def _base_key(names: Iterable[str], pair: str) -> str:
     """The key of the volume in base currency: the pair is its base and its quote, one after the other.
 
     Raises:
@@ -316,18 +314,18 @@ def _level(text: msgspec.Raw, pair: str) -> Level:
 
 def _read_book(data: msgspec.Raw, place: Place) -> List[Read]:
     outputs: List[Read] = []
+    pair = place.channel[len(ORDER_BOOK) :]
     try:
         book = _decode_book(data)
         if book is None:
             return [_other(place)]
-        pair = book.pair or place.channel[len(ORDER_BOOK) :]
+        pair = book.pair or pair
         asks, bids = _levels(book.ask or [], pair), _levels(book.bid or [], pair)
     except (*UNREADABLE, KeyError, ValueError):
         try:
             parts = _decode_book_parts(data)
         except UNREADABLE as error:
             return [Unread(bytes(data), f"a book in {place.channel} that cannot be understood ({error})")]
-        pair = parts.pair or place.channel[len(ORDER_BOOK) :]
         asks, bids = (_readable(side or [], pair, place, outputs) for side in (parts.ask, parts.bid))
     asks.sort(key=_price)
     bids.sort(key=_price, reverse=True)

@@ -41,7 +41,9 @@ _ENVIRONMENTS = {
 _PATH = "/zsu/ws/v1"
 _OPEN_TIMEOUT = 10.0  # seconds: what every client has by default
 # What a server of Engine.IO says when it refuses a WebSocket, as the bare text or inside JSON: engine.io's server.ts.
-_UNSUPPORTED = "Unsupported protocol version"
+_UNSUPPORTED = "unsupported protocol version"
+# … and when what it got is no request for a WebSocket that it takes. "Bad request" alone says anybody about anything.
+_NO_WEBSOCKET = ("transport unknown", "session id unknown", "bad handshake method", '{"code":3,"message":"bad request"}')
 _PASSING = frozenset((408, 425, 429))  # the 4xx statuses that pass by themselves
 
 
@@ -106,13 +108,16 @@ class KyrrexExchange(Exchange):
     def refused(self, error: HandshakeRejected) -> Close:
         if not 400 <= error.status < 500 or error.status in _PASSING:
             return Close(error)
-        if _UNSUPPORTED.lower() in error.body.lower():
+        said = error.body.lower()
+        if _UNSUPPORTED in said:
             other = FOUR if self._engine == THREE else THREE
             return _misconfigured(
                 error, f'the server does not speak Engine.IO {self._engine}; give engine="{other}"', "engine"
             )
         if error.status == 404:
             return _misconfigured(error, "is the url right, and the path?", "path")
+        if error.status == 400 and any(text in said for text in _NO_WEBSOCKET):
+            return _misconfigured(error, "the server takes no WebSocket there, or a proxy spoils the request", "url")
         return Close(error, verdict=refused_key(str(error)), limit=LIMIT)
 
 

@@ -1,0 +1,534 @@
+"""Indodax's market-data stream over several connections: nothing doubled, nothing missing, and nothing claimed that is not so.
+
+The peer here is a stream with a history, written from the description of Centrifugo 2.8's recovery: an epoch, offsets that rise
+by one, the last few publications kept, `recovered` only where the epoch fits and the whole hole is filled.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any, Dict, List, Optional, Tuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xchws.backoff import Backoff
+from xchws.client import Client
+from xchws.credentials import Secrets
+from xchws.errors import ConfigurationError, HandshakeRejected, StateError
+from xchws.events import Data, Event, Failure, Gap, State
+from xchws.exchanges.indodax.market_client import IndodaxMarket, IndodaxMarketExchange
+from xchws.exchanges.indodax.market_models import MarketOther, MarketTrade, Tick
+from xchws.exchanges.indodax.market_protocol import IndodaxMarketProtocol, MarketMemory
+from xchws.sansio.actions import Accepted, Dial, Missed, Output, Send, Topic, Write
+from xchws.sansio.session import Session, Terms
+from xchws.transports.http import Http
+
+TRADES = Topic("market:trade-activity-btcidr")
+NEWS = Topic("news")
+TOKEN = "published-token"
+EPOCH = "1633990001"
+HTTP = Http("indodax", Secrets(), None, None, 1.0)  # the stream's way needs no call
+
+
+def row(sequence: int) -> List[Any]:
+    return ["btcidr", 1780000000 + sequence, sequence, "sell", 881991000, "29740", "0.00003372"]
+
+
+def text(*messages: Any) -> bytes:
+    return b"".join(json.dumps(message).encode() + b"\n" for message in messages)
+
+
+def publication(offset: int) -> Dict[str, Any]:
+    return {"data": [row(offset)], "offset": offset}
+
+
+def push(offset: int) -> bytes:
+    return text({"result": {"channel": TRADES.channel, "data": publication(offset)}})
+
+
+def reply(number: int, offset: Optional[int], epoch: Optional[str] = EPOCH, **more: Any) -> bytes:
+    result = {"recoverable": True, "epoch": epoch, "offset": offset, **more}
+    return text({"id": number, "result": {name: value for name, value in result.items() if value is not None}})
+
+
+def sent(outputs: List[Output]) -> List[Any]:
+    return [json.loads(output.payload) for output in outputs if isinstance(output, Send)]
+
+
+def ids(outputs: List[Output]) -> List[int]:
+    return [int(output.id or "") for output in outputs if isinstance(output, MarketTrade)]
+
+
+def connected(memory: MarketMemory) -> IndodaxMarketProtocol:
+    protocol = IndodaxMarketProtocol(TOKEN, memory, Secrets())
+    protocol.opened(0.0)
+    protocol.received(text({"id": 1, "result": {}}), 0.0)
+    return protocol
+
+
+def read_to(offset: int) -> MarketMemory:
+    """The memory after a connection on which the stream has been read to here."""
+    memory = MarketMemory()
+    protocol = connected(memory)
+    protocol.subscribe(TRADES, 0.0)
+    protocol.received(reply(2, offset - 1), 0.0)
+    assert ids(protocol.received(push(offset), 0.0)) == [offset]
+    return memory
+
+
+def again(memory: MarketMemory) -> IndodaxMarketProtocol:
+    """The next connection, with its subscription (command 2) on the way."""
+    protocol = connected(memory)
+    parameters = sent(protocol.subscribe(TRADES, 0.0))[0]["params"]
+    assert parameters == {"channel": TRADES.channel, "recover": True, "offset": 50, "epoch": EPOCH}
+    return protocol
+
+
+# --------------------------------------------------------------------------------------------------- replies one by one
+
+
+def test_recovered() -> None:
+    protocol = again(read_to(50))
+    outputs = protocol.received(
+        reply(2, 53, recovered=True, publications=[publication(51), publication(52), publication(53)]), 0.0
+    )
+    assert outputs[0] == Accepted(TRADES, recovered=True)
+    assert ids(outputs) == [51, 52, 53]
+    second = outputs[2]
+    assert isinstance(second, MarketTrade)
+    assert (second.offset, second.raw) == (52, row(52))
+    assert ids(protocol.received(push(53) + push(54), 0.0)) == [54]
+
+
+def test_recovered_where_nothing_was_missed() -> None:
+    protocol = again(read_to(50))
+    assert protocol.received(reply(2, 50, recovered=True), 0.0) == [Accepted(TRADES, recovered=True)]
+    outputs = protocol.received(push(51), 0.0)
+    assert (ids(outputs), len(outputs)) == ([51], 1)
+
+
+def test_a_replay_that_begins_with_what_is_known_as_in_the_vendors_example() -> None:
+    protocol = again(read_to(50))
+    outputs = protocol.received(reply(2, 52, publications=[publication(n) for n in (50, 51, 52)]), 0.0)
+    assert outputs[0] == Accepted(TRADES, recovered=False)
+    assert ids(outputs) == [51, 52]
+
+
+def test_not_recovered_what_is_left_of_the_history_is_told() -> None:
+    protocol = again(read_to(50))
+    outputs = protocol.received(reply(2, 90, publications=[publication(n) for n in (88, 89, 90)]), 0.0)
+    assert outputs[0] == Accepted(TRADES, recovered=False)
+    assert ids(outputs) == [88, 89, 90]
+    assert [type(output) for output in protocol.received(push(90) + push(91), 0.0)] == [MarketTrade]
+
+
+def test_not_recovered_and_nothing_left() -> None:
+    protocol = again(read_to(50))
+    assert protocol.received(reply(2, 90), 0.0) == [Accepted(TRADES, recovered=False)]
+    assert ids(protocol.received(push(91), 0.0)) == [91]
+
+
+@pytest.mark.parametrize("epoch", ["2000000000", None])
+@pytest.mark.parametrize("offset", [3, None])
+def test_another_epoch_counts_anew(epoch: Optional[str], offset: Optional[int]) -> None:
+    memory = read_to(50)
+    protocol = again(memory)
+    replayed = [publication(2), publication(3)] if offset else []
+    outputs = protocol.received(reply(2, offset, epoch, publications=replayed), 0.0)
+    assert outputs[0] == Accepted(TRADES, recovered=False)
+    assert ids(outputs) == ([2, 3] if offset else [])
+    outputs = protocol.received(push((offset or 0) + 1), 0.0)
+    assert [type(output) for output in outputs] == [MarketTrade]
+    parameters = sent(connected(memory).subscribe(TRADES, 0.0))[0]["params"]
+    assert (parameters["offset"], parameters.get("epoch")) == ((offset or 0) + 1, epoch)
+
+
+def test_a_stream_that_went_back_in_the_same_epoch_counts_anew() -> None:
+    memory = read_to(50)
+    protocol = again(memory)
+    assert protocol.received(reply(2, 4), 0.0) == [Accepted(TRADES, recovered=False)]
+    assert ids(protocol.received(push(5), 0.0)) == [5]
+    assert sent(connected(memory).subscribe(TRADES, 0.0))[0]["params"]["offset"] == 5
+
+
+def test_offsets_of_another_epoch_are_not_compared() -> None:
+    protocol = again(read_to(50))
+    outputs = protocol.received(reply(2, 52, "2000000000", publications=[publication(n) for n in range(49, 53)]), 0.0)
+    assert outputs[0] == Accepted(TRADES, recovered=False)
+    assert ids(outputs) == [49, 50, 51, 52]
+
+
+def test_a_reply_that_repeats_the_offset_that_was_asked_for() -> None:
+    protocol = again(read_to(50))
+    outputs = protocol.received(reply(2, 50, recovered=True, publications=[publication(51), publication(52)]), 0.0)
+    assert outputs[0] == Accepted(TRADES, recovered=True)
+    outputs = protocol.received(push(52) + push(53), 0.0)
+    assert (ids(outputs), len(outputs)) == ([53], 1)
+
+
+@pytest.mark.parametrize(
+    ("top", "replayed"),
+    [(53, [51, 53]), (53, [52, 53]), (53, [51, 52]), (53, []), (None, [52])],
+)
+def test_the_servers_word_is_checked(top: Optional[int], replayed: List[int]) -> None:
+    protocol = again(read_to(50))
+    publications = [publication(offset) for offset in replayed]
+    outputs = protocol.received(reply(2, top, recovered=True, publications=publications), 0.0)
+    assert outputs[0] == Accepted(TRADES, recovered=False)
+    assert ids(outputs) == replayed
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"), [(5, [51, 53]), ({"data": [row(52)], "offset": "x"}, [51, 52, 53]), ({"offset": 52}, [51, 53])]
+)
+def test_a_bad_publication_loses_no_neighbour(bad: Any, told: List[int]) -> None:
+    protocol = again(read_to(50))
+    publications = [publication(51), bad, publication(53)]
+    outputs = protocol.received(reply(2, 53, recovered=True, publications=publications), 0.0)
+    complete = bad == {"offset": 52}  # it holds nothing, and it is counted
+    assert outputs[0] == Accepted(TRADES, recovered=complete)
+    assert ids(outputs) == told
+    assert [type(one) for one in outputs[1:] if not isinstance(one, MarketTrade)] == [
+        MarketOther if complete else Failure
+    ]
+    for output in outputs:
+        if isinstance(output, MarketOther):
+            assert output.raw == bad
+
+
+def test_what_comes_before_the_reply_is_told_after_it_and_once() -> None:
+    protocol = again(read_to(50))
+    assert protocol.received(push(52) + push(53), 0.0) == []
+    outputs = protocol.received(reply(2, 52, recovered=True, publications=[publication(51), publication(52)]), 0.0)
+    assert outputs[0] == Accepted(TRADES, recovered=True)
+    assert ids(outputs) == [51, 52, 53]
+
+
+def test_a_channel_without_offsets_is_subscribed_anew() -> None:
+    memory = MarketMemory()
+    for _ in range(2):
+        protocol = connected(memory)
+        assert sent(protocol.subscribe(NEWS, 0.0))[0]["params"] == {"channel": "news"}
+        assert protocol.received(text({"id": 2, "result": {}}), 0.0) == [Accepted(NEWS)]
+        for _ in range(2):
+            outputs = protocol.received(text({"result": {"channel": "news", "data": {"data": 1}}}), 0.0)
+            assert [type(output) for output in outputs] == [MarketOther]
+
+
+def test_what_is_unsubscribed_is_not_recovered() -> None:
+    memory = read_to(50)
+    protocol = again(memory)
+    protocol.received(reply(2, 50, recovered=True), 0.0)
+    protocol.unsubscribe(TRADES, 0.0)
+    assert sent(connected(memory).subscribe(TRADES, 0.0))[0]["params"] == {"channel": TRADES.channel}
+
+
+# ------------------------------------------------------------------------------------------------- random conversations
+
+
+class Stream:
+    """A channel of a server: what is published in it, and the last few of that kept."""
+
+    def __init__(self, kept: int) -> None:
+        self.kept = kept
+        self.epoch = 1
+        self.log: List[Tuple[int, int]] = []  # offset in the epoch, number of all
+        self.total = 0
+
+    @property
+    def top(self) -> int:
+        return self.log[-1][0] if self.log else 0
+
+    def publish(self) -> Dict[str, Any]:
+        self.total += 1
+        self.log.append((self.top + 1, self.total))
+        return self._publication(*self.log[-1])
+
+    def restart(self) -> None:
+        self.epoch += 1
+        self.log = []
+
+    def _publication(self, offset: int, number: int) -> Dict[str, Any]:
+        return {"data": [row(number)], "offset": offset}
+
+    def answer(self, command: Dict[str, Any]) -> Dict[str, Any]:
+        parameters = command["params"]
+        result: Dict[str, Any] = {"recoverable": True, "epoch": str(self.epoch)}
+        if self.top:
+            result["offset"] = self.top
+        if parameters.get("recover"):
+            since = parameters["offset"]
+            replayed = [entry for entry in self.log[-self.kept :] if entry[0] > since]
+            if replayed:
+                result["publications"] = [self._publication(*entry) for entry in replayed]
+            whole = replayed[0][0] == since + 1 if replayed else self.top == since
+            if whole and parameters.get("epoch") == str(self.epoch):
+                result["recovered"] = True
+        return {"id": command["id"], "result": result}
+
+
+ACTIONS = st.lists(
+    st.sampled_from(["publish", "publish", "publish", "flush", "flush", "unheard", "cut", "restart"]), max_size=60
+)
+
+
+@given(ACTIONS, st.integers(min_value=1, max_value=6))
+def test_over_any_cuts_all_that_the_server_can_replay_comes_once_in_order(actions: List[str], kept: int) -> None:
+    stream, memory = Stream(kept), MarketMemory()
+    stream.publish()
+    outputs: List[Output] = []
+    on_the_wire: List[Dict[str, Any]] = []
+    expected: List[int] = []
+    verdicts: List[bool] = []
+    known = 0  # the last publication that the client has heard of
+
+    def connect() -> IndodaxMarketProtocol:
+        nonlocal known
+        protocol = connected(memory)
+        answer = stream.answer(sent(protocol.subscribe(TRADES, 0.0))[0])
+        replayed = [found["data"][0][2] for found in answer["result"].get("publications", [])]
+        expected.extend(number for number in replayed if number > known)
+        verdicts.append(answer["result"].get("recovered", False))
+        known = stream.total
+        # What is published while the answer is on its way comes behind it in the same frame.
+        behind = {"result": {"channel": TRADES.channel, "data": stream.publish()}}
+        outputs.extend(protocol.received(text(answer, behind), 0.0))
+        known = stream.total
+        expected.append(known)
+        return protocol
+
+    protocol = connect()
+    for action in actions:
+        if action == "publish":
+            on_the_wire.append({"result": {"channel": TRADES.channel, "data": stream.publish()}})
+        elif action == "flush":
+            outputs.extend(protocol.received(text(*on_the_wire), 0.0))
+            expected.extend(message["result"]["data"]["data"][0][2] for message in on_the_wire)
+            known = stream.total
+            on_the_wire = []
+        else:
+            # The connection breaks: what is on the wire is lost with it, and is in the history only.
+            on_the_wire = []
+            if action == "restart":
+                stream.restart()
+            elif action == "unheard":
+                stream.publish()
+            protocol = connect()
+    told = ids(outputs)
+    assert told == expected
+    assert told == sorted(set(told))
+    assert [output.recovered for output in outputs if isinstance(output, Accepted)] == verdicts
+    assert not [output for output in outputs if isinstance(output, (Missed, Failure))]
+    if all(verdicts[1:]):
+        assert told == list(range(2, told[-1] + 1))
+
+
+# --------------------------------------------------------------------------------------------------- with the session
+
+
+def utc_of(instant: float) -> datetime:
+    return datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=instant)
+
+
+class Line:
+    """A session of this exchange, its connections carried out by hand."""
+
+    def __init__(self) -> None:
+        self.exchange = IndodaxMarketExchange(TOKEN, "ws://stream.test/ws/")
+        self.session = Session(
+            Terms(
+                exchange=self.exchange.name,
+                channels=self.exchange.channels,
+                overlap=self.exchange.overlap,
+                backoff=Backoff(),
+                open_timeout=10.0,
+                ping_interval=None,
+                ping_timeout=None,
+                draw=lambda: 0.5,
+                utc_of=utc_of,
+                verbatim=lambda: False,
+                congested=lambda: False,
+            )
+        )
+        self.link = 0
+        self.events: List[Event] = []
+        self.commands: List[Any] = []
+
+    def take(self, effects: List[Any]) -> None:
+        for effect in effects:
+            if isinstance(effect, Dial):
+                self.link = effect.link
+            elif isinstance(effect, Write):
+                self.commands.append(json.loads(effect.payload))
+            elif isinstance(effect, Event):
+                self.events.append(effect)
+
+    def connect(self, now: float) -> None:
+        protocol = self.exchange.protocol(self.exchange.route(HTTP))
+        self.take(self.session.dialled(self.link, protocol, now))
+        self.receive(text({"id": 1, "result": {}}), now)
+
+    def receive(self, message: bytes, now: float) -> None:
+        self.take(self.session.received(self.link, [message], now))
+
+
+def test_a_gap_that_the_exchange_filled_says_so_and_comes_before_what_was_missed() -> None:
+    line = Line()
+    line.take(line.session.start(0.0))
+    line.take(line.session.subscribe(TRADES, 0.0))
+    line.connect(1.0)
+    line.receive(reply(2, 49) + push(50), 1.0)
+    line.take(line.session.lost(line.link, "reset", 5.0))
+    due = line.session.deadline()
+    assert due is not None
+    line.take(line.session.wake(due))
+    line.connect(due)
+    assert line.commands[-1]["params"] == {"channel": TRADES.channel, "recover": True, "offset": 50, "epoch": EPOCH}
+    line.receive(reply(2, 52, recovered=True, publications=[publication(51), publication(52)]), due)
+    told = [event for event in line.events if isinstance(event, (Gap, Data))]
+    assert [type(event) for event in told] == [MarketTrade, Gap, MarketTrade, MarketTrade]
+    gap = told[1]
+    assert isinstance(gap, Gap)
+    assert (gap.recovered, gap.channels, gap.since) == (True, (TRADES.channel,), utc_of(1.0))
+    assert line.session.state is State.READY
+
+
+def test_a_subscription_that_the_server_interrupts_is_recovered_on_the_same_connection() -> None:
+    line = Line()
+    line.take(line.session.start(0.0))
+    line.take(line.session.subscribe(TRADES, 0.0))
+    line.connect(1.0)
+    line.receive(reply(2, 49) + push(50), 1.0)
+    line.receive(text({"result": {"type": 3, "channel": TRADES.channel, "data": {"resubscribe": True}}}), 2.0)
+    line.receive(reply(3, 51, recovered=True, publications=[publication(51)]), 3.0)
+    gaps = [event for event in line.events if isinstance(event, Gap)]
+    assert [gap.recovered for gap in gaps] == [True]
+    assert [event.id for event in line.events if isinstance(event, MarketTrade)] == ["50", "51"]
+
+
+def test_a_connection_that_mutely_keeps_a_subscription_waiting_is_remade() -> None:
+    line = Line()
+    line.take(line.session.start(0.0))
+    line.take(line.session.subscribe(TRADES, 0.0))
+    line.connect(1.0)
+    line.take(line.session.wake(11.0))
+    assert line.session.state is State.WAITING
+
+
+# ---------------------------------------------------------------------------------------------------------- the client
+
+
+@pytest.mark.parametrize("environment", ["production", "demo"])
+def test_the_published_token_and_address_are_the_default(environment: str) -> None:
+    client = IndodaxMarket(environment=environment)
+    route = client._exchange.route(HTTP)
+    assert route.url == {
+        "production": "wss://ws3.indodax.com/ws/",
+        "demo": "wss://ws.demo-indodax.com/ws/",
+    }[environment]  # fmt: skip
+    assert route.origin is None
+    (connect,) = sent(client._exchange.protocol(route).opened(0.0))
+    assert len(connect["params"]["token"].split(".")) == 3
+
+
+def test_another_token_and_address() -> None:
+    client = IndodaxMarket(token=TOKEN, url="ws://127.0.0.1:1/ws/")
+    route = client._exchange.route(HTTP)
+    assert route.url == "ws://127.0.0.1:1/ws/"
+    assert sent(client._exchange.protocol(route).opened(0.0))[0]["params"] == {"token": TOKEN}
+    assert TOKEN not in repr(client)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"environment": "moon"}, {"token": ""}, {"token": 5}, {"url": "http://x"}, {"on_ticks": print}]
+)
+def test_arguments_that_cannot_work(arguments: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        IndodaxMarket(**arguments)
+
+
+def test_subscriptions_by_name_are_channels() -> None:
+    client = IndodaxMarket()
+    assert [
+        subscription.name
+        for subscription in (
+            client.subscribe_ticks("usdtidr"),
+            client.subscribe_summary(),
+            client.subscribe_trades("btcidr"),
+            client.subscribe_order_book("1inchidr"),
+            client.subscribe("pws:anything"),
+        )
+    ] == [
+        "chart:tick-usdtidr",
+        "market:summary-24h",
+        "market:trade-activity-btcidr",
+        "market:order-book-1inchidr",
+        "pws:anything",
+    ]
+    assert client.subscribe("market:trade-activity-btcidr") is client.subscribe_trades("btcidr")
+
+
+@pytest.mark.parametrize(
+    ("pair", "hint"),
+    [("btc_idr", "btcidr"), ("BTC/IDR", "btcidr"), ("BTCIDR", "btcidr"), ("", ""), ("é", ""), (5, ""), (None, "")],
+)
+def test_a_pair_of_another_form(pair: Any, hint: str) -> None:
+    client = IndodaxMarket()
+    for subscribe in (client.subscribe_ticks, client.subscribe_trades, client.subscribe_order_book):
+        with pytest.raises(ConfigurationError) as raised:
+            subscribe(pair)
+        assert raised.value.argument == "pair"
+        assert ("did you mean" in str(raised.value)) == bool(hint)
+        assert repr(hint) in str(raised.value) or not hint
+
+
+@pytest.mark.parametrize("channel", ["", "a b", "a\n", 5, None, "x" * 256, "é" * 128])
+def test_a_text_that_is_no_channel(channel: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        IndodaxMarket().subscribe(channel)
+
+
+def test_ticks_have_a_hook() -> None:
+    ticks: List[Tick] = []
+    client: Client = IndodaxMarket(on_tick=ticks.append)
+    client._registry.check(Tick, {"symbol": "btcidr"}, "queue")
+
+
+def test_a_new_subscription_does_not_go_on_where_an_old_one_ended() -> None:
+    client = IndodaxMarket()
+    memory = client._exchange._memory
+    subscription = client.subscribe_trades("btcidr")
+    memory.positions.note(TRADES.channel, EPOCH, 50)
+    assert client.subscribe_trades("btcidr") is subscription
+    assert memory.positions.get(TRADES.channel) is not None
+    subscription.unsubscribe()
+    client.subscribe_trades("btcidr")
+    assert memory.positions.get(TRADES.channel) is None
+
+
+def test_after_the_end_nothing_can_be_subscribed() -> None:
+    client = IndodaxMarket()
+    client.stop()
+    with pytest.raises(StateError):
+        client.subscribe_summary()
+
+
+@pytest.mark.parametrize(("status", "wait"), [(404, 30.0), (403, 30.0), (429, None), (503, None)])
+def test_a_refused_handshake(status: int, wait: Optional[float]) -> None:
+    exchange = IndodaxMarketExchange(TOKEN, "ws://stream.test/ws/")
+    close = exchange.refused(HandshakeRejected("no", status=status))
+    assert isinstance(close.error, HandshakeRejected)
+    assert close.error.retry_after == wait
+
+
+def test_of_two_connections_in_one_epoch_the_one_ahead_counts() -> None:
+    memory = read_to(50)
+    memory.positions.note(TRADES.channel, EPOCH, 49)
+    again(memory)
+    memory.positions.note(TRADES.channel, "later", 3)
+    position = memory.positions.get(TRADES.channel)
+    assert position is not None
+    assert (position.epoch, position.offset) == ("later", 3)
