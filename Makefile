@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+# One process a core, each with whole files of tests.
+PARALLEL ?= -n auto --dist loadfile
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,7 +26,7 @@ help:
 	@echo "make format       lets ruff lay out the code"
 	@echo "make clean        removes everything that these have made"
 	@echo
-	@echo "PYTHON=python3.11 names another Python; PYTEST_ARGS='-k kyan -x' goes to pytest."
+	@echo "PYTHON=python3.11 names another Python; PYTEST_ARGS='-k kyan -x' goes to pytest, PARALLEL= runs one test at a time."
 
 demo:
 	@.ci/venv $(VENV) cli,sandbox test test,lint
@@ -32,13 +34,13 @@ demo:
 
 test:
 	@.ci/venv $(VENV) test test,lint
-	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(PYTEST_ARGS)
 
 test-lowest:
-	.ci/test-lowest $(PYTEST_ARGS)
+	.ci/test-lowest $(PARALLEL) $(PYTEST_ARGS)
 
 test-all:
-	.ci/test-all $(PYTEST_ARGS)
+	.ci/test-all $(PARALLEL) $(PYTEST_ARGS)
 
 lint:
 	@.ci/venv $(VENV) test,lint
