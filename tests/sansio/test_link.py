@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Any, Hashable, List, Optional
 
 import pytest
 
 from tests.sansio.stage import Actor, trade
 from xchws.errors import ConnectionLost, OpenFailed, ProtocolError, Silent
-from xchws.events import Failure
+from xchws.events import Data, Failure
 from xchws.sansio import frames
 from xchws.sansio.actions import Close, Output, Send
 from xchws.sansio.link import Link, Phase
@@ -18,6 +18,7 @@ def make(ping_interval: Optional[float] = 20.0, ping_timeout: Optional[float] = 
     return Link(
         1,
         100.0,
+        exchange="sim",
         open_timeout=10.0,
         ping_interval=ping_interval,
         ping_timeout=ping_timeout,
@@ -203,8 +204,11 @@ def test_a_fault_on_a_close_frame_is_reported() -> None:
         def closed(self, code: int, reason: str) -> Close:
             raise RuntimeError("a fault of ours")
 
-    (failure,) = ready(Faulty()).received([frames.Close(1000, "")], 101.0)
+    failure, close = ready(Faulty()).received([frames.Close(1000, ""), b"{}"], 101.0)
     assert isinstance(failure, Failure)
+    assert isinstance(close, Close)
+    assert isinstance(close.error, ConnectionLost)
+    assert (close.code, close.error.code, close.error.retryable) == (1011, 1011, True)
 
 
 def test_the_protocol_knows_whether_every_message_is_wanted() -> None:
@@ -216,3 +220,40 @@ def test_the_protocol_knows_whether_every_message_is_wanted() -> None:
 def test_there_is_no_protocol_before_the_link_is_open() -> None:
     with pytest.raises(AssertionError, match="only once it is open"):
         _ = make().protocol
+
+
+def test_a_peer_that_is_not_known_to_answer_pings_is_held_to_it_once_it_has() -> None:
+    actor = Actor()
+    actor.answers_pings = False
+    link = ready(actor)
+    assert link.wake(120.0) == [Send(b"", frames.PING)]
+    assert link.deadline() is None
+    assert link.wake(10_000.0) == []
+    link.received([frames.Pong(b"")], 10_001.0)
+    assert link.wake(10_021.0) == [Send(b"", frames.PING)]
+    assert link.deadline() == 10_031.0
+    assert isinstance(error_of(link.wake(10_031.0)).error, Silent)
+
+
+def test_a_sign_of_life_can_be_asked_for() -> None:
+    link = ready(Actor())
+    assert link.probe(105.0) == [Send(b"", frames.PING)]
+    assert [link.owes_pong] == [True]
+    assert link.probe(106.0) == [], "one is under way"
+    link.received([], 107.0)
+    assert [link.owes_pong] == [False]
+    assert ready(Actor(), None).probe(105.0) == []
+
+
+def test_an_identity_that_cannot_be_compared_is_a_fault() -> None:
+    class Faulty(Actor):
+        def identity(self, event: Data) -> Any:
+            return [event]
+
+    link = ready(Faulty())
+    told: Optional[Hashable] = link.identity(trade())
+    assert told is None
+    assert link.deadline() == link.heard, "at once"
+    failure, close = link.wake(101.0)
+    assert isinstance(failure, Failure) and isinstance(failure.error, ProtocolError)
+    assert isinstance(close, Close) and close.code == 1011

@@ -14,6 +14,7 @@ from xchws.errors import (
     ConnectionLost,
     HandshakeRejected,
     OpenFailed,
+    ProtocolError,
     RateLimited,
     RequestRejected,
     Silent,
@@ -120,13 +121,6 @@ def test_a_session_starts_once() -> None:
     assert stage.start() == []
 
 
-def test_a_fault_of_ours_is_a_failed_connection() -> None:
-    stage, actor = connected()
-    effects = stage.do(stage.session.failed(1, OpenFailed("out of threads"), stage.now))
-    assert Hangup(1, 1011) in effects
-    assert stage.stands(State.WAITING)
-
-
 def test_a_late_connection_is_hung_up() -> None:
     stage = Stage()
     stage.start()
@@ -141,7 +135,6 @@ def test_what_is_over_is_not_heard() -> None:
     session, now = stage.session, stage.now
     assert session.received(1, [b"{}"], now) == []
     assert session.lost(1, "again", now) == []
-    assert session.failed(1, OpenFailed(), now) == []
     assert session.fetched(1, "token", None, now) == []
     assert session.dial_failed(1, Close(lost()), now) == []
 
@@ -439,7 +432,6 @@ def test_stop_is_final_everywhere(where: object) -> None:
         assert session.received(number, [b"{}", frames.Close(1000, "")], now) == []
         assert session.lost(number, "", now) == []
         assert session.dial_failed(number, Close(lost()), now) == []
-        assert session.failed(number, lost(), now) == []
         assert session.fetched(number, "token", None, now) == []
     assert session.wake(now) == []
     assert session.start(now) == []
@@ -872,8 +864,8 @@ def test_a_renewal_nobody_notices() -> None:
     assert successor.told == [A, B]
     stage.says(successor, Accepted(A))
     assert stage.open.keys() == {1, 2}, "not before all is confirmed"
-    effects = stage.says(successor, Accepted(B))
-    assert effects == [Hangup(1, 1000)]
+    assert stage.says(successor, Accepted(B)) == [Write(1, frames.PING, b"")]
+    assert stage.drain(actor) == [Hangup(1, 1000)]
     assert stage.session.active.number == 2
     assert [one for one in stage.log[before:] if isinstance(one, Event)] == [trade("1", A.name)]
     assert stage.session.connections == 2
@@ -881,24 +873,40 @@ def test_a_renewal_nobody_notices() -> None:
 
 
 def test_a_renewal_with_nothing_subscribed() -> None:
-    stage, _ = renewing()
+    stage, actor = renewing()
     stage.ready()
-    assert stage.log[-1] == Hangup(1, 1000)
+    assert stage.drain(actor) == [Hangup(1, 1000)]
 
 
 def test_doubles_are_told_once() -> None:
     stage, actor = renewing(A)
     successor = stage.ready()
-    assert stage.says(successor, trade("1"), trade("2")) == [trade("1"), trade("2")]
-    assert stage.says(actor, trade("1"), trade("2"), trade("3")) == [trade("3")]
+    assert stage.says(successor, trade("1"), trade("2")) == []
+    assert stage.says(actor, trade("1"), trade("2"), trade("3")) == [trade("1"), trade("2"), trade("3")]
     stage.says(successor, Accepted(A))
-    assert stage.says(successor, trade("3"), trade("4")) == [trade("4")]
+    assert stage.says(successor, trade("3"), trade("4")) == []
+    stage.hears(actor, frames.Pong(b""))
+    stage.now += 1.9
+    assert stage.wake() == []
+    assert stage.says(actor, trade("5")) == [trade("5")]
+    stage.now += 0.1
+    assert stage.wake() == [Hangup(1, 1000), trade("4")], "what its forerunner has not told in all that time"
+    assert stage.says(successor, trade("5"), trade("6")) == [trade("6")]
+    assert stage.says(successor, trade("5"), trade("6")) == [trade("5"), trade("6")], "the exchange says it again"
+
+
+def test_late_doubles_are_not_waited_for_for_ever() -> None:
+    stage, actor = renewing()
+    successor = stage.ready()
+    stage.says(actor, trade("1"), trade("2"))
+    stage.now += 2.0
+    stage.wake()
     stage.now += 9.9
     stage.wake()
-    assert stage.says(successor, trade("4")) == []
+    assert stage.says(successor, trade("1")) == []
     stage.now += 0.1
     stage.wake()
-    assert stage.says(successor, trade("4")) == [trade("4")], "no longer a late double, but what the exchange says"
+    assert stage.says(successor, trade("2")) == [trade("2")], "no longer a late double, but what the exchange says"
 
 
 def test_what_cannot_be_told_apart_comes_from_the_active_link_alone() -> None:
@@ -924,7 +932,8 @@ def test_a_topic_wanted_during_succession_is_told_on_both() -> None:
     assert (actor.told, successor.told) == ([A, B], [A, B])
     stage.says(successor, Accepted(A))
     assert stage.has_successor()
-    assert stage.says(successor, Accepted(B)) == [Hangup(1, 1000), Settled(B, "active")]
+    stage.says(successor, Accepted(B))
+    assert stage.drain(actor) == [Hangup(1, 1000), Settled(B, "active")]
 
 
 def test_a_topic_refused_by_the_active_link_is_not_told_to_the_successor() -> None:
@@ -939,8 +948,8 @@ def test_a_topic_given_up_lets_the_successor_take_over() -> None:
     stage, actor = renewing(A, B)
     successor = stage.ready()
     stage.says(successor, Accepted(A))
-    effects = stage.unsubscribe(B)
-    assert effects == [Settled(B, "ended"), Hangup(1, 1000)]
+    assert stage.unsubscribe(B) == [Settled(B, "ended"), Write(1, frames.PING, b"")]
+    assert stage.drain(actor) == [Hangup(1, 1000)]
     assert (actor.untold, successor.untold) == ([B], [B])
 
 
@@ -948,6 +957,7 @@ def test_a_topic_refused_by_the_successor_lets_it_take_over() -> None:
     stage, actor = renewing(A, B)
     successor = stage.ready()
     stage.says(successor, Accepted(A), Refused(B, SubscriptionRejected("no more")))
+    stage.drain(actor)
     assert stage.session.active is not None and stage.session.active.number == 2
     assert actor.untold == [B]
     assert successor.untold == []
@@ -1012,6 +1022,7 @@ def test_a_failed_successor_is_tried_again_beside_the_active_link() -> None:
         assert isinstance(stage.wake()[-1], Dial)
     assert seen == [1.0, 2.0, 4.0]
     stage.says(stage.ready(), Accepted(A))
+    stage.drain(actor)
     assert stage.stands(State.READY)
     assert stage.all(Gap) == []
     stage.says(next(iter(stage.open.values())), Renew("next"))
@@ -1081,6 +1092,7 @@ def test_an_interruption_on_the_successor_is_no_gap() -> None:
     stage.says(successor, Accepted(B))
     assert stage.has_successor()
     stage.says(successor, Accepted(A))
+    stage.drain(actor)
     assert not stage.has_successor()
     assert stage.all(Gap) == []
 
@@ -1090,6 +1102,8 @@ def test_a_renewal_out_of_suspension_serves_again_with_a_gap() -> None:
     successor = stage.ready()
     stage.says(actor, Suspend("this node goes down"))
     stage.says(successor, Accepted(A))
+    assert stage.session.deadline() == stage.now, "a forerunner that tells nothing is not drained"
+    stage.sleep()
     assert stage.stands(State.READY)
     assert [gap.channels for gap in stage.all(Gap)] == [(A.name,), OWN]
 
@@ -1132,7 +1146,10 @@ def test_a_planned_end_of_a_good_connection_makes_failures_forgotten(overlap: bo
     actor = stage.ready()
     stage.now += 3600.0
     stage.says(actor, Renew("one hour is over"))
-    stage.lost(stage.ready())
+    successor = stage.ready()
+    if overlap:
+        stage.drain(actor)
+    stage.lost(successor)
     assert waits(stage) == 1.0
 
 
@@ -1149,14 +1166,16 @@ def test_only_a_ready_active_link_is_renewed() -> None:
 
 def test_a_new_succession_soon_after_keeps_what_was_seen() -> None:
     stage, actor = renewing()
-    stage.says(actor, trade("1"))
     second = stage.ready()
-    stage.now += 5.0
-    stage.says(second, Renew("again"))
-    third = stage.dialled()
-    stage.now += 6.0  # beyond the memory of the first succession
+    stage.now += 1.5
+    stage.says(actor, trade("1"))
+    stage.now += 0.5
     stage.wake()
-    assert stage.says(third, trade("1"), trade("2")) == [trade("2")]
+    stage.says(second, Renew("again"))
+    third = stage.ready()
+    assert stage.says(third, trade("1"), trade("2")) == []
+    assert stage.says(second, trade("1")) == [], "the late double of the first"
+    assert stage.drain(second) == [Hangup(2, 1000), trade("2")], "neither is the third's a new one"
 
 
 # ---------------------------------------------------------------------------------------------------------------- requests
@@ -1201,9 +1220,12 @@ def test_the_connection_ends_before_the_answer(end: str) -> None:
         effects = stage.hears(actor, frames.Close(1012, ""))
     else:
         stage.says(actor, Renew("plan"))
-        before = len(stage.log)
         stage.ready()
-        effects = stage.log[before:]
+        stage.hears(actor, frames.Pong(b""))
+        stage.now += 31.9
+        assert stage.all(Hangup, stage.wake()) == [], "it is waited for"
+        stage.now += 0.1
+        effects = stage.wake()
     error = outcome(effects)
     assert isinstance(error, ConnectionLost)
     assert "unknown" in str(error)
@@ -1281,3 +1303,290 @@ def test_a_slow_backoff_is_the_users() -> None:
     stage.start()
     stage.dial_failed(Close(lost()))
     assert waits(stage) == 5.0
+
+
+# ------------------------------------------------------------------------------------------------------------ the drain
+
+
+def draining(*topics: Topic) -> Tuple[Stage, Actor, Actor]:
+    """A stage whose successor serves all, one second ago; its forerunner has answered."""
+    stage, actor = renewing(*topics)
+    successor = stage.ready()
+    for topic in topics:
+        stage.says(successor, Accepted(topic))
+    stage.hears(actor, frames.Pong(b""))
+    stage.now += 1.0
+    assert stage.wake() == [] and stage.has_successor()
+    return stage, actor, successor
+
+
+@pytest.mark.parametrize("end", ["close", "lost", "suspend"])
+def test_a_forerunner_that_ends_while_it_is_drained_leaves_no_gap(end: str) -> None:
+    stage, actor, successor = draining(A)
+    stage.says(successor, trade("1", A.name), trade("2", A.name))
+    stage.says(actor, trade("1", A.name))
+    if end == "close":
+        effects = stage.hears(actor, frames.Close(1001, "going away"))
+    elif end == "lost":
+        effects = stage.lost(actor)
+    else:
+        effects = stage.says(actor, Suspend("this node goes down"))
+    assert effects == [Hangup(1, None if end == "lost" else 1000), trade("2", A.name)]
+    assert stage.stands(State.READY) and stage.session.failures == 0
+
+
+def test_a_fatal_end_of_the_forerunner_is_the_end_of_all() -> None:
+    stage, actor, successor = draining(A)
+    stage.says(successor, trade("1", A.name))
+    effects = stage.says(actor, Close(AuthenticationFailed("revoked")))
+    assert stage.stands(State.STOPPED)
+    assert trade("1", A.name) in effects
+
+
+def test_what_cannot_be_recognised_after_the_forerunner_fell_silent_is_told() -> None:
+    stage, actor, successor = draining(A)
+    anonymous = Trade(exchange="sim")
+    stage.says(successor, anonymous)
+    assert stage.lost(actor) == [Hangup(1, None), anonymous]
+
+
+def test_a_mute_forerunner_is_not_taken_for_a_quiet_one() -> None:
+    stage, actor = renewing(A)
+    stage.now += 1.0
+    successor = stage.ready()
+    stage.says(successor, Accepted(A))
+    stage.now += 9.9
+    assert stage.wake() == [], "neither answer nor silence yet"
+    stage.now += 0.1
+    effects = stage.wake()
+    assert isinstance(stage.only(Disconnected, effects).error, Silent)
+    assert [gap.since for gap in stage.all(Gap, effects)] == [utc_of(1005.0)] * 2
+    assert stage.stands(State.READY)
+
+
+def test_without_pings_a_quiet_forerunner_is_believed() -> None:
+    stage, actor = connected(A)
+    actor.pings = False
+    stage.says(actor, Renew("plan"))
+    assert stage.says(stage.ready(), Accepted(A)) == []
+    stage.now += 2.0
+    assert stage.wake() == [Hangup(1, 1000)]
+
+
+@pytest.mark.parametrize("change", ["subscribe", "interrupted", "missed"])
+def test_a_successor_that_is_complete_no_more_does_not_take_over(change: str) -> None:
+    stage, actor, successor = draining(A)
+    if change == "subscribe":
+        stage.subscribe(B)
+    elif change == "interrupted":
+        stage.says(successor, Interrupted(A))
+    else:
+        stage.says(successor, Missed(("missed",)))
+    stage.now += 1.9
+    stage.wake()
+    assert stage.has_successor()
+    assert B not in stage.subscriptions or stage.subscriptions[B] == "wanted"
+    if change != "missed":
+        stage.says(successor, Accepted(A), Accepted(B))
+    stage.drain(actor)
+    assert not stage.has_successor()
+    assert stage.all(Gap) == []
+
+
+def test_what_both_have_missed_is_a_gap() -> None:
+    stage, actor, successor = draining(A)
+    stage.says(successor, Missed(("missed",)))
+    stage.now += 0.5
+    stage.lost(actor)
+    assert len(stage.all(Gap)) == 2
+
+
+def test_an_answer_is_waited_for_and_then_no_longer() -> None:
+    stage, actor = renewing(A)
+    stage.request("before")
+    successor = stage.ready()
+    stage.says(successor, Accepted(A))
+    assert stage.drain(actor) == []
+    stage.request("after")
+    assert (actor.asked, successor.asked) == ([(1, "before")], [(2, "after")])
+    assert stage.says(actor, Replied(1, value=7)) == [Resolved(1, value=7)]
+    assert (stage.session.deadline() or 1e9) <= stage.now
+    assert stage.wake() == [Hangup(1, 1000)]
+    assert stage.says(successor, Replied(2, value=8)) == [Resolved(2, value=8)]
+
+
+def test_an_overflow_is_not_made_good_by_a_successor() -> None:
+    stage, actor, successor = draining(A)
+    stage.now += 0.5
+    stage.says(actor, trade("1", A.name))
+    effects = stage.overflowed(1)
+    assert isinstance(stage.only(Failure, effects).error, SlowConsumer)
+    assert [gap.channels for gap in stage.all(Gap, effects)] == [OWN, (A.name,)]
+
+
+def test_what_was_held_and_does_not_fit_lies_in_the_gap() -> None:
+    stage, actor, successor = draining(A)
+    stage.says(successor, trade("1", A.name))
+    stage.now += 0.6
+    stage.says(successor, trade("2", A.name))
+    stage.now += 0.4
+    assert stage.all(Trade, stage.wake()) == [trade("1", A.name), trade("2", A.name)]
+    held_since = stage.now - 1.0
+    stage.overflowed(2)
+    stage.sleep()
+    stage.says(stage.ready(), Accepted(A))
+    assert [gap.since for gap in stage.all(Gap)] == [utc_of(held_since)] * 2
+
+
+def test_what_only_a_successor_has_told_is_not_lost_by_a_stop() -> None:
+    stage, actor, successor = draining(A)
+    stage.says(successor, trade("1", A.name), trade("2", A.name))
+    stage.says(actor, trade("1", A.name))
+    assert stage.all(Trade, stage.stop()) == [trade("2", A.name)]
+
+
+def test_what_only_a_failed_successor_has_told_is_told_once() -> None:
+    stage, actor, successor = draining(A)
+    stage.says(successor, trade("1", A.name))
+    assert stage.all(Trade, stage.lost(successor)) == [trade("1", A.name)]
+    assert stage.says(actor, trade("1", A.name), trade("2", A.name)) == [trade("2", A.name)]
+
+
+def test_a_promoted_successor_tells_what_it_held_after_the_gap() -> None:
+    stage, actor = renewing(A, B)
+    successor = stage.ready()
+    stage.says(successor, Accepted(A), trade("1", A.name))
+    effects = [one for one in stage.lost(actor) if isinstance(one, (Gap, Trade))]
+    assert [type(one) for one in effects] == [Gap, Gap, Trade]
+
+
+# ------------------------------------------------------------------------------------------------------ ends and gaps
+
+
+def test_an_end_that_was_foreseen_is_no_failure_but_not_for_ever() -> None:
+    stage, actor = connected()
+    stage.says(actor, Close(lost(), at_once=True))
+    assert (waits(stage), stage.session.failures) == (0.0, 0)
+    stage.sleep()
+    stage.says(stage.ready(), Close(lost(), at_once=True))
+    assert (waits(stage), stage.session.failures) == (1.0, 1), "it must not go round without a pause"
+    stage.sleep()
+    actor = stage.ready()
+    stage.now += 30.0
+    stage.says(actor, Close(lost(), at_once=True))
+    assert (waits(stage), stage.session.failures) == (0.0, 0)
+
+
+def test_a_successor_that_ends_as_foreseen_is_tried_again_at_once() -> None:
+    stage, _ = renewing()
+    stage.dial_failed(Close(lost(), at_once=True))
+    assert stage.session.renew_at == stage.now
+    stage.sleep()
+    stage.dial_failed(Close(lost(), at_once=True))
+    assert stage.session.renew_at == stage.now + 1.0
+
+
+def test_missed_since_an_instant() -> None:
+    stage, actor = connected()
+    stage.now += 5.0
+    (gap,) = stage.says(actor, Missed(("missed",), since=1002.0))
+    assert isinstance(gap, Gap)
+    assert (gap.since, gap.until) == (utc_of(1002.0), utc_of(1005.0))
+
+
+def test_what_was_given_up_is_not_recovered_by_a_replay() -> None:
+    stage, actor = connected(A, B)
+    stage.overflowed(3)
+    stage.sleep()
+    actor = stage.ready()
+    stage.says(actor, Accepted(A, recovered=True), Accepted(B, recovered=True))
+    assert [gap.recovered for gap in stage.all(Gap)] == [False] * 3
+    stage.lost(actor)
+    stage.sleep()
+    stage.says(stage.ready(), Accepted(A, recovered=True))
+    assert stage.all(Gap)[-1].recovered
+
+
+# ---------------------------------------------------------------------------------------------------- faults of ours
+
+
+@pytest.mark.parametrize(
+    "call", ["opened", "wake", "subscribe", "unsubscribe", "request", "fetched", "closed", "identity", "deadline"]
+)
+@pytest.mark.parametrize("succeeding", [False, True])
+def test_a_fault_of_ours_costs_the_connection(call: str, succeeding: bool) -> None:
+    stage, actor = renewing(A) if succeeding else connected(A)
+    faulty = stage.ready() if succeeding else actor
+    number, before = stage.number(faulty), len(stage.log)
+    faulty.faulty = {call}
+    if call == "opened":
+        stage.lost(faulty)
+        stage.sleep()
+        number = stage.dial
+        faulty = Actor()
+        faulty.faulty = {call}
+        stage.dialled(actor=faulty)
+    elif call == "wake":
+        faulty.due = stage.now
+        stage.wake()
+    elif call == "subscribe":
+        stage.subscribe(B)
+    elif call == "unsubscribe":
+        stage.unsubscribe(A)
+    elif call == "request":
+        if succeeding:
+            stage.says(faulty, Accepted(A))
+        assert isinstance(outcome(stage.request()), ConnectionLost)
+    elif call == "fetched":
+        stage.do(stage.session.fetched(number, "token", None, stage.now))
+    elif call == "closed":
+        stage.hears(faulty, frames.Close(1000, ""))
+    else:
+        if call == "identity" and not succeeding:
+            stage.says(actor, Renew("plan"))
+        stage.says(faulty, trade("1"))
+        assert (stage.session.deadline() or 1e9) <= stage.now
+        stage.sleep()
+    made = stage.log[before:]
+    assert Hangup(number, 1011) in made
+    (fault,) = [one.error for one in stage.all(Failure, made) if isinstance(one.error, ProtocolError)]
+    assert str(fault).startswith("sim: internal error: RuntimeError") and call in str(fault)
+    assert isinstance(stage.session.last_error, ConnectionLost)
+    assert not stage.stands(State.STOPPED)
+    if not succeeding and call != "identity":
+        assert stage.stands(State.WAITING) and waits(stage) > 0.0
+
+
+def test_a_fault_in_the_last_words_is_told() -> None:
+    stage, actor = connected()
+    actor.faulty = {"ended", "closed"}
+    effects = stage.lost(actor)
+    assert len([one for one in stage.all(Failure, effects) if isinstance(one.error, ProtocolError)]) == 2
+    assert Hangup(1, None) in effects
+
+
+def test_a_fault_that_comes_every_time_is_no_hot_loop() -> None:
+    stage = Stage()
+    stage.start()
+    seen = []
+    for _ in range(5):
+        actor = Actor()
+        actor.faulty = {"deadline"}
+        stage.ready(actor)
+        stage.sleep()
+        seen.append(waits(stage))
+        stage.sleep()
+    assert seen == [1.0, 2.0, 4.0, 8.0, 16.0]
+
+
+def test_errors_before_the_protocol_speaks_name_the_exchange() -> None:
+    stage = Stage()
+    stage.start()
+    stage.sleep()
+    stage.sleep()
+    stage.do(stage.session.lost(stage.dial, "reset", stage.now))
+    late, gone = [event.error for event in stage.all(Disconnected)]
+    assert late is not None and gone is not None
+    assert str(late) == "sim: the connection was not ready within 10 s"
+    assert str(gone) == "sim: the connection was lost: reset"
+    assert late.exchange == gone.exchange == "sim"

@@ -51,6 +51,7 @@ closes = st.sampled_from(
         Close(HandshakeRejected("busy", status=503, retry_after=90.0)),
         Close(RateLimited("slow down", retry_after=3.0)),
         Close(lost(), exclusive=True),
+        Close(lost(), at_once=True),
         Close(lost(), verdict=AuthenticationFailed("never"), limit=4),
     ]
 )
@@ -266,11 +267,14 @@ class Walk(RuleBasedStateMachine):
         self.stage.says(self.actor(data), close, trade("after the end"), Send(b"after the end"))
 
     @precondition(lambda self: self.stage.open)
-    @rule(data=st.data(), ours=st.booleans())
-    def loses(self, data: Any, ours: bool) -> None:
+    @rule(data=st.data(), call=st.sampled_from(["", "closed", "ended", "identity", "deadline"]))
+    def loses(self, data: Any, call: str) -> None:
+        """A connection breaks, or a fault of ours breaks it."""
         actor = self.actor(data)
-        if ours:
-            self.stage.do(self.stage.session.failed(self.stage.number(actor), lost(), self.stage.now))
+        actor.faulty = {call}
+        if call in ("identity", "deadline"):
+            self.stage.says(actor, trade("told"))
+            self.stage.wake()
         else:
             self.stage.lost(actor)
 

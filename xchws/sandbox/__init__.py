@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .finery import FinerySandbox
     from .finery_book import FineryOrder, FineryRefusal
     from .indodax import IndodaxSandbox
+    from .indodax_market import IndodaxMarketSandbox
     from .kyan import KyanSandbox
     from .kyrrex import KyrrexSandbox
     from .market import SandboxOrder
@@ -28,6 +29,7 @@ _HOMES = {
     "FineryOrder": "finery_book",
     "FineryRefusal": "finery_book",
     "FinerySandbox": "finery",
+    "IndodaxMarketSandbox": "indodax_market",
     "IndodaxSandbox": "indodax",
     "KyanSandbox": "kyan",
     "KyrrexSandbox": "kyrrex",
@@ -43,6 +45,7 @@ __all__ = [
     "FineryOrder",
     "FineryRefusal",
     "FinerySandbox",
+    "IndodaxMarketSandbox",
     "IndodaxSandbox",
     "KyanSandbox",
     "KyrrexSandbox",

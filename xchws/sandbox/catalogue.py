@@ -52,6 +52,12 @@ ENTRIES: Dict[str, Entry] = {
             "IndodaxSandbox",
             rest=True,
         ),
+        Entry(
+            "indodax-market",
+            "Indodax: market data (ticks, trades, summaries, order books)",
+            "xchws.sandbox.indodax_market",
+            "IndodaxMarketSandbox",
+        ),
         Entry("kyan", "Kyan: market data, order books, account", "xchws.sandbox.kyan", "KyanSandbox"),
         Entry(
             "finery",

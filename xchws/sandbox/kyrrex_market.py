@@ -31,6 +31,7 @@ NEAR = (
 )
 FILL_EVENTS = 4  # trade, order, two accounts
 PLACE_EVENTS = 2  # order, account
+WITHDRAWAL_EVENTS = 6  # four statuses, two accounts
 
 
 @dataclass
@@ -176,7 +177,7 @@ class KyrrexMarket(KyrrexOrders):
         elif limit >= PLACE_EVENTS and chooser.random() < 0.8:
             self._place_something(chooser, limit)
         else:
-            self.account(chooser.choice(("usdt", "eur", "btc", "eth", "trx")))
+            self._do_something_else(chooser, limit)
         return self.published_count - before
 
     def _place_something(self, chooser: random.Random, limit: int) -> None:
@@ -190,6 +191,19 @@ class KyrrexMarket(KyrrexOrders):
             self._walked.append(self.place(market, side, price, quantity))
         elif limit > len(WALKS["deposit"]):
             self.deposit(currency, needed * 10, "done")
+        else:
+            self.account(currency)
+
+    def _do_something_else(self, chooser: random.Random, limit: int) -> None:
+        currency = chooser.choice(("usdt", "eur", "btc", "eth", "trx"))
+        choice = chooser.random()
+        quantity = (self.owner().free.get(currency, Decimal(0)) / 1_000).quantize(Decimal("1E-6"), ROUND_FLOOR)
+        if choice < 0.2 and quantity and limit >= WITHDRAWAL_EVENTS:
+            self.withdrawal(currency, quantity, "done")
+        elif choice < 0.4:
+            self.deposit_address(currency)
+        elif choice < 0.5:
+            self.customer(city=chooser.choice(("Valletta", "Mdina", "Sliema")))
         else:
             self.account(currency)
 

@@ -75,9 +75,14 @@ class Interrupted:
 
 @attrs.frozen
 class Missed:
-    """Messages of these channels were lost on a connection that stands (a jump in sequence numbers)."""
+    """Messages of these channels were lost on a connection that stands (a jump in sequence numbers).
+
+    Attributes:
+        since: the monotonic instant up to which they were whole; None: until what came before this.
+    """
 
     channels: Tuple[str, ...]
+    since: Optional[float] = None
 
 
 @attrs.frozen
@@ -133,6 +138,8 @@ class Close:
             between; None if it never does.
         limit: see verdict.
         exclusive: the exchange allows one connection only: the successor must wait for the end of its forerunner.
+        at_once: the next try needs no wait and this is no failure: it was known that it might end so.
+            Granted once until a connection has proved good.
     """
 
     error: XchwsError
@@ -140,6 +147,7 @@ class Close:
     verdict: Optional[XchwsError] = None
     limit: int = 1
     exclusive: bool = False
+    at_once: bool = False
 
 
 Output = Union[

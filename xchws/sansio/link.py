@@ -1,14 +1,17 @@
 """Link: one connection as the session sees it: its phase, its signs of life, its control frames and its protocol.
 
-A link lives from the first dial to the end of the connection and is never used again.
+A link lives from the first dial to the end of the connection and is never used again. Nobody but its link calls a protocol:
+what a protocol raises is a fault of ours, which becomes a Failure and costs the connection (or, in `received`, one message)
+and never the thread.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import Callable, List, Optional, Sequence, Set
+from typing import Any, Callable, Hashable, List, Optional, Sequence, Set
 
-from xchws.errors import ConnectionLost, OpenFailed, Silent
+from xchws.errors import ConnectionLost, OpenFailed, ProtocolError, Silent
+from xchws.events import Data, Failure
 from xchws.sansio import frames
 from xchws.sansio.actions import Close, Output, Send, Topic
 from xchws.sansio.protocol import Protocol
@@ -42,6 +45,7 @@ class Link:
         number: int,
         now: float,
         *,
+        exchange: str,
         open_timeout: float,
         ping_interval: Optional[float],
         ping_timeout: Optional[float],
@@ -55,12 +59,15 @@ class Link:
         self.confirmed: Set[Topic] = set()
         self.expiry: Optional[float] = None
         self.suspended = False
+        self._exchange = exchange
         self._protocol: Optional[Protocol] = None
+        self._fault: Optional[Exception] = None  # what a protocol raised where only a value could be returned
         self._open_timeout = open_timeout
         self._open_by = now + open_timeout
         self._ping_interval = ping_interval
         self._ping_timeout = ping_timeout if ping_interval is not None else None
         self._pinged_at: Optional[float] = None
+        self._ponged = False
         self._verbatim = verbatim
 
     @property
@@ -79,7 +86,70 @@ class Link:
         self._protocol = protocol
         self.phase = Phase.OPENING
         self.heard = self.heard_before = now
-        return protocol.opened(now)
+        return self._guarded(protocol.opened, now)
+
+    # ------------------------------------------------------------------------------------- what the protocol is asked
+
+    def subscribe(self, topic: Topic, now: float) -> List[Output]:
+        """Have the protocol subscribe."""
+        return self._guarded(self.protocol.subscribe, topic, now)
+
+    def unsubscribe(self, topic: Topic, now: float) -> List[Output]:
+        """Have the protocol unsubscribe."""
+        return self._guarded(self.protocol.unsubscribe, topic, now)
+
+    def request(self, ticket: int, request: Any, now: float) -> List[Output]:
+        """Have the protocol make a request."""
+        return self._guarded(self.protocol.request, ticket, request, now)
+
+    def fetched(self, job: str, result: Any, now: float) -> List[Output]:
+        """Give the protocol the result of its job."""
+        return self._guarded(self.protocol.fetched, job, result, now)
+
+    def closed(self, code: int, reason: str) -> List[Output]:
+        """What the peer's close code means; it ends with a Close."""
+        return self._guarded(lambda: [self.protocol.closed(code, reason)])
+
+    def ended(self) -> List[Output]:
+        """The protocol's last words; the caller heeds no Close among them."""
+        return self._guarded(self.protocol.ended)
+
+    def identity(self, event: Data) -> Optional[Hashable]:
+        """See Protocol.identity. After a fault in it nothing can be told apart, and `wake` ends the link."""
+        try:
+            identity = self.protocol.identity(event)
+            hash(identity)
+        except Exception as error:
+            self._fault = error
+            return None
+        return identity
+
+    def _protocol_due(self) -> Optional[float]:
+        try:
+            return self.protocol.deadline()
+        except Exception as error:
+            self._fault = error
+            return None
+
+    def _guarded(self, call: Callable[..., List[Output]], *arguments: Any) -> List[Output]:
+        try:
+            return call(*arguments)
+        except Exception as error:
+            return self._failed(error)
+
+    def _failed(self, fault: Exception) -> List[Output]:
+        """The protocol is in a state that nobody knows: report it and start afresh on another connection."""
+        name = self._exchange
+        text = f"{name}: internal error: {self.protocol.secrets.excerpt(repr(fault))}"
+        lost = ConnectionLost(
+            f"{name}: the connection is remade after an internal error",
+            code=1011,
+            reason="internal error",
+            exchange=name,
+        )
+        return [Failure(error=ProtocolError(text, exchange=name), exchange=name), Close(lost, code=1011)]
+
+    # ------------------------------------------------------------------------------------------------ what the peer says
 
     def resume(self, now: float) -> None:
         """The exchange serves again; a link that was not READY before has the whole time for it from now on."""
@@ -108,14 +178,17 @@ class Link:
         if isinstance(item, frames.Ping):
             return [Send(item.payload, frames.PONG)]
         if isinstance(item, frames.Close):
-            return [self.protocol.closed(item.code, item.reason)]
+            return self.closed(item.code, item.reason)
         if isinstance(item, frames.Binary):
             return self.protocol.received_binary(item.payload, now)
         if isinstance(item, frames.Violation):
-            name = self.protocol.exchange
+            name = self._exchange
             text = f"{name}: the peer broke the WebSocket protocol: {item.reason}"
             return [Close(ConnectionLost(text, code=item.code, reason=item.reason, exchange=name), code=item.code)]
-        return []  # a pong: that it came is all it says
+        self._ponged = True
+        return []
+
+    # --------------------------------------------------------------------------------------------------------- the clock
 
     def deadline(self) -> Optional[float]:
         """When `wake` wants to be called next; None: not at all."""
@@ -123,9 +196,11 @@ class Link:
             return None
         times = [self._open_by] if self.ready_at is None and not self.suspended else []
         if self.is_open:
-            for time in (self.protocol.deadline(), self._ping_due(), self._silent_by()):
+            for time in (self._protocol_due(), self._ping_due(), self._silent_by()):
                 if time is not None:
                     times.append(time)
+            if self._fault is not None:
+                times.append(self.heard)  # at once
         return min(times) if times else None
 
     def _ping_due(self) -> Optional[float]:
@@ -133,9 +208,22 @@ class Link:
             return None
         return self.heard + self._ping_interval
 
+    @property
+    def owes_pong(self) -> bool:
+        """Whether a ping has been sent whose answer, or any other byte, must come in time."""
+        answers = self._ponged or (self._protocol is not None and self._protocol.answers_pings)
+        return self._pinged_at is not None and self._ping_timeout is not None and answers
+
+    def probe(self, now: float) -> List[Output]:
+        """Ask for a sign of life now, however quiet it may be for how long, where pings are in use."""
+        if self._ping_due() is None:
+            return []
+        self._pinged_at = now
+        return [Send(b"", frames.PING)]
+
     def _silent_by(self) -> Optional[float]:
         limits = []
-        if self._pinged_at is not None and self._ping_timeout is not None:
+        if self.owes_pong and self._pinged_at is not None and self._ping_timeout is not None:
             limits.append(self._pinged_at + self._ping_timeout)
         if self.protocol.silence is not None:
             limits.append(self.heard + self.protocol.silence)
@@ -146,19 +234,22 @@ class Link:
         if self.phase is Phase.OVER:
             return []
         if self.ready_at is None and not self.suspended and now >= self._open_by:
-            return [Close(OpenFailed(f"the connection was not ready within {self._open_timeout:g} s"))]
+            text = f"{self._exchange}: the connection was not ready within {self._open_timeout:g} s"
+            return [Close(OpenFailed(text, exchange=self._exchange))]
         if not self.is_open:
             return []
+        protocol_due = self._protocol_due()
+        if self._fault is not None:
+            return self._failed(self._fault)
         silent_by = self._silent_by()
         if silent_by is not None and now >= silent_by:
-            text = f"{self.protocol.exchange}: nothing was heard for {now - self.heard:.0f} s"
-            return [Close(Silent(text, exchange=self.protocol.exchange), code=None)]
+            text = f"{self._exchange}: nothing was heard for {now - self.heard:.0f} s"
+            return [Close(Silent(text, exchange=self._exchange), code=None)]
         outputs: List[Output] = []
         ping_due = self._ping_due()
         if ping_due is not None and now >= ping_due:
             self._pinged_at = now
             outputs.append(Send(b"", frames.PING))
-        protocol_due = self.protocol.deadline()
         if protocol_due is not None and now >= protocol_due:
-            outputs += self.protocol.wake(now)
+            outputs += self._guarded(self.protocol.wake, now)
         return outputs

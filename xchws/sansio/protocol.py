@@ -45,6 +45,7 @@ class Protocol(ABC):
     Attributes:
         exchange: the exchange's name, for events and errors.
         pings: whether our own WebSocket pings are allowed on a quiet link.
+        answers_pings: whether the peer is known to answer our pings; if not, only one that has answered once is held to it.
         silence: seconds without a byte from the peer after which it must be dead, because it promised to speak more often;
             None if it promised nothing.
         verbatim: set by the link: somebody wants every message as it came (`Message` events).
@@ -52,6 +53,7 @@ class Protocol(ABC):
 
     exchange: str = ""
     pings: bool = True
+    answers_pings: bool = True
     silence: Optional[float] = None
 
     def __init__(self, secrets: Secrets) -> None:

@@ -1,20 +1,22 @@
 """Session: decides when to connect, retry, subscribe again, renew a connection and give up.
 
 It knows no thread, socket or clock: every call brings the monotonic instant and returns what is to be done. What outlives a
-connection lives here: the wanted subscriptions, the failures in a row, and since when a stream is broken.
+connection lives here, the failures in a row above all; what is wanted and since when it is broken is kept by its Wants.
 
 Invariants (held by a random walk in tests/sansio/test_session_walk.py):
 - at most one link is active and at most one other is its successor; every other link is over;
 - the state says what the active link is: CONNECTING: dialling or opening; READY, SUSPENDED: open; WAITING: no link and an
   instant for the next try; STOPPED: no link, nothing wanted, and nothing more comes;
 - a topic is subscribed at most once on a link, unless the exchange interrupted or suspended it;
-- a stream that was live and is live again has had exactly one Gap between, before its first event.
+- a stream that was live and is live again has had exactly one Gap between, before its first event;
+- what a successor tells before it takes over is not lost: it is published when it takes over or fails, or at the end of all,
+  unless its forerunner has told it.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any, Callable, Dict, Hashable, List, Optional, Sequence, Tuple, Type
+from datetime import datetime
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
 
 import attrs
 
@@ -36,7 +38,6 @@ from xchws.events import (
     Disconnected,
     Event,
     Failure,
-    Gap,
     State,
     StateChanged,
     Stopped,
@@ -70,28 +71,15 @@ from xchws.sansio.actions import (
     Write,
 )
 from xchws.sansio.link import Link, Phase
+from xchws.sansio.overlap import Overlap
 from xchws.sansio.protocol import Protocol
+from xchws.sansio.wants import Want, Wants
 
 _UNANSWERED_LIMIT = 2  # a subscription that got no reply is tried once more, on a new connection
-_OVERLAP_MEMORY = 10.0  # seconds for which a swapped connection's late doubles are still recognised
+_DRAIN = 2.0  # seconds for which a forerunner is still read after its successor serves: what was on its way arrives
+_ANSWER_PATIENCE = 30.0  # seconds more, while a request on it waits for its answer
+_OVERLAP_MEMORY = 10.0  # seconds for which doubles of what a forerunner told are still recognised
 _CONGESTION_PAUSE = 0.25  # seconds between two looks whether the callbacks have caught up
-
-
-@attrs.define
-class Want:
-    """A wanted subscription.
-
-    Attributes:
-        broken_at: since when (monotonic) its stream is broken; None: it is whole or new.
-        last_time: the exchange's time of the last event before the break.
-        unanswered: connections in a row on which the exchange did not reply to it.
-    """
-
-    topic: Topic
-    state: str = "pending"
-    broken_at: Optional[float] = None
-    last_time: Optional[datetime] = None
-    unanswered: int = 0
 
 
 @attrs.frozen
@@ -128,7 +116,8 @@ class Session:
         self.terms = terms
         self.state = State.NEW
         self.state_since: Optional[float] = None
-        self.wanted: Dict[Topic, Want] = {}
+        self._wants = Wants(terms.exchange, terms.channels, terms.utc_of)
+        self.wanted = self._wants.topics
         self.active: Optional[Link] = None
         self.successor: Optional[Link] = None
         self.retry_at: Optional[float] = None
@@ -141,14 +130,13 @@ class Session:
         self._heard_before = 0.0  # when the link that spoke last had spoken before
         self._suspicions: Dict[Tuple[Type[XchwsError], Any], int] = {}  # by kind and the exchange's code
         self._numbers = 0
-        self._whole_until: Optional[float] = None  # the end of the last READY; None before the first
-        self._broken = False  # what comes by itself is broken since _whole_until
-        self._whole_time: Optional[datetime] = None  # the exchange's time of the last event before _whole_until
-        self._last_time: Optional[datetime] = None  # the same of the last event published
+        self._last_time: Optional[datetime] = None  # the exchange's time of the last event published
         self._time_before: Optional[datetime] = None  # the same before the last call that published one
         self._tickets: Dict[int, int] = {}  # request -> link
-        self._seen: Optional[Dict[Hashable, None]] = None  # what was published while two links overlap
+        self._overlap: Optional[Overlap] = None  # what was told while two links overlap
         self._forget_at: Optional[float] = None
+        self._complete_at: Optional[float] = None  # since when the successor serves all that is wanted
+        self._spared = False  # an end without a wait has been granted since the last good connection
         self._renewals = 0  # failed tries in a row to open a successor
         self._out: List[Effect] = []
 
@@ -172,6 +160,7 @@ class Session:
             self._out.append(Settled(topic, "ended"))
         elif topic not in self.wanted:
             self.wanted[topic] = Want(topic)
+            self._look_at_successor(now)  # it does not serve this yet
             for link in (self.active, self.successor):
                 if link is not None:
                     self._tell(link, topic, now)
@@ -182,12 +171,15 @@ class Session:
         if self.wanted.pop(topic, None) is not None:
             self._out.append(Settled(topic, "ended"))
             self._untell(topic, now)
-            self._swap_if_complete(now)
+            self._look_at_successor(now)
         return self._take()
 
     def request(self, ticket: int, request: Any, now: float) -> List[Effect]:
-        """Make a request on the active connection; it fails at once where there is none."""
-        link = self.active
+        """Make a request on the active connection; it fails at once where there is none.
+
+        Once a successor serves all, it takes the requests: its forerunner is about to end.
+        """
+        link = self.active if self._complete_at is None else self.successor
         if link is None or link.phase is not Phase.READY:
             text = f"{self.terms.exchange}: not connected (state {self.state}); the request was not sent"
             error: XchwsError = ConnectionLost(text, exchange=self.terms.exchange)
@@ -196,7 +188,7 @@ class Session:
             self._out.append(Resolved(ticket, error=error))
         else:
             self._tickets[ticket] = link.number
-            self._apply(link, link.protocol.request(ticket, request, now), now)
+            self._apply(link, link.request(ticket, request, now), now)
         return self._take()
 
     # ------------------------------------------------------------------------------------------------ what happens
@@ -235,22 +227,19 @@ class Session:
         """The connection broke without a close frame."""
         link = self._link(number)
         if link is not None:
-            close = link.protocol.closed(1006, reason) if link.is_open else Close(ConnectionLost(reason))
-            self._end(link, attrs.evolve(close, code=None), now)
-        return self._take()
-
-    def failed(self, number: int, error: XchwsError, now: float) -> List[Effect]:
-        """The connection can be used no more, for a reason of our own."""
-        link = self._link(number)
-        if link is not None:
-            self._end(link, Close(error, code=1011), now)
+            name = self.terms.exchange
+            error = ConnectionLost(f"{name}: the connection was lost: {reason}", reason=reason, exchange=name)
+            outputs = link.closed(1006, reason) if link.is_open else [Close(error)]
+            # There is nobody left to send a close frame to.
+            mute = [attrs.evolve(output, code=None) if isinstance(output, Close) else output for output in outputs]
+            self._apply(link, mute, now)
         return self._take()
 
     def fetched(self, number: int, job: str, result: Any, now: float) -> List[Effect]:
         """A job that a link asked for is done."""
         link = self._link(number)
         if link is not None and link.is_open:
-            self._apply(link, link.protocol.fetched(job, result, now), now)
+            self._apply(link, link.fetched(job, result, now), now)
         return self._take()
 
     def overflowed(self, dropped: int, now: float) -> List[Effect]:
@@ -260,19 +249,21 @@ class Session:
         name = self.terms.exchange
         text = f"{name}: the callbacks are too slow: {dropped} events had to be given up; the connection is remade"
         error = SlowConsumer(text, dropped=dropped, exchange=name)
+        self._wants.give_up()
         # What came last is lost to the user: for the Gap it was never heard.
         self._last_time = self._time_before
         if self.active is not None:
             self.active.heard = self.active.heard_before
+            self._complete_at = None  # no successor brings back what its forerunner had told
             self._end(self.active, Close(error), now)
         else:
             self._out.append(Failure(error=error, exchange=name))  # the connection ended with what came last
-        self._break_earlier(self._heard_before)
+        self._wants.break_earlier(self._heard_before, self._last_time)
         return self._take()
 
     def deadline(self) -> Optional[float]:
         """When `wake` wants to be called next; None: not at all."""
-        times = [time for time in (self.retry_at, self.renew_at, self._forget_at) if time is not None]
+        times = [time for time in (self.retry_at, self.renew_at, self._forget_at, self._swap_at) if time is not None]
         for link in (self.active, self.successor):
             time = link.deadline() if link is not None else None
             if time is not None:
@@ -285,7 +276,11 @@ class Session:
             if link is not None:
                 self._apply(link, link.wake(now), now)
         if self._forget_at is not None and now >= self._forget_at:
-            self._seen = self._forget_at = None
+            self._overlap = self._forget_at = None
+        old = self.active
+        if old is not None and self._swap_at is not None and now >= self._swap_at:
+            self._forgive(old, now)
+            self._swap(old, 1000, self._told_until(old) if old.suspended else now, now)
         if self.retry_at is not None and now >= self.retry_at:
             if self.terms.congested():
                 self.retry_at = now + _CONGESTION_PAUSE
@@ -298,16 +293,16 @@ class Session:
     # ---------------------------------------------------------------------------------------------- what links want
 
     def _apply(self, link: Link, outputs: Sequence[Output], now: float) -> None:
-        plain = link is self.active and self._seen is None
+        plain = link is self.active and self._overlap is None
         for output in outputs:
             if isinstance(output, Event):
-                if plain or self._first_told(link, output):
+                if plain or self._publishes(link, output, now):
                     self._out.append(output)
             else:
                 self._handle(link, output, now)
                 if link.phase is Phase.OVER:
                     break  # what a link says after its end is said by nobody
-                plain = link is self.active and self._seen is None
+                plain = link is self.active and self._overlap is None
 
     def _handle(self, link: Link, output: Output, now: float) -> None:
         if isinstance(output, Send):
@@ -325,8 +320,11 @@ class Session:
         elif isinstance(output, Interrupted):
             self._interrupted(link, output.topic, now)
         elif isinstance(output, Missed):
-            if link is self.active:  # what a successor misses, its forerunner tells
-                self._out.append(self._gap(output.channels, link.heard_before, now, self._latest_time()))
+            if link is self.active:
+                since = link.heard_before if output.since is None else output.since
+                self._out.append(self._wants.gap(output.channels, since, now, self._latest_time()))
+            elif self._complete_at is not None:
+                self._complete_at = now  # what a successor misses, its forerunner tells, if it is read for so long
         elif isinstance(output, Replied):
             self._replied(output)
         elif isinstance(output, Fetch):
@@ -342,16 +340,15 @@ class Session:
         elif isinstance(output, Resume):
             self._resume(link, now)
 
-    def _first_told(self, link: Link, event: Event) -> bool:
-        """While two connections overlap, the same thing is told by both: whether this is the first time."""
-        if isinstance(event, Data) and self._seen is not None:
-            identity = link.protocol.identity(event)
-            if identity is not None:
-                if identity in self._seen:
-                    return False
-                self._seen[identity] = None
-                return True
-        return link is self.active or isinstance(event, Failure)
+    def _publishes(self, link: Link, event: Event, now: float) -> bool:
+        """Whether an event is to be published now. While two connections overlap, the same thing is told by both."""
+        if isinstance(event, Data) and self._overlap is not None:
+            identity = link.identity(event)
+            if link is self.successor:
+                self._overlap.hold(identity, event, now)
+                return False
+            return self._overlap.tells(identity, now)
+        return link is not self.successor or isinstance(event, Failure)
 
     def _replied(self, replied: Replied) -> None:
         if self._tickets.pop(replied.ticket, None) is not None:
@@ -367,29 +364,24 @@ class Session:
         if link is self.active:
             self._serve(now)
         self._tell_all(link, now)
-        self._swap_if_complete(now)
+        self._look_at_successor(now)
 
     def _serve(self, now: float) -> None:
         """The active link is READY: say so, and what may have been missed of what comes by itself."""
-        gap = None if self._whole_until is None else now - self._whole_until
+        since = self._wants.whole_until
+        gap = None if since is None else now - since
         self._change(State.READY, now)
         self._out.append(Connected(attempt=self.attempt, gap=gap, exchange=self.terms.exchange))
         self.attempt = 0
         self._renewals = 0
-        self._mend(now)
-
-    def _mend(self, now: float) -> None:
-        if self._broken and self._whole_until is not None and self.terms.channels:
-            self._out.append(self._gap(self.terms.channels, self._whole_until, now, self._whole_time))
-        self._broken = False
-        self._whole_until = now
+        self._out += self._wants.mend(now)
 
     def _tell(self, link: Link, topic: Topic, now: float) -> None:
         """Subscribe a topic on a link, if it is wanted still, and the link serves and has not been told of it."""
         serves = link.phase is Phase.READY and not link.suspended
         if serves and topic in self.wanted and topic not in link.told:
             link.told.add(topic)
-            self._apply(link, link.protocol.subscribe(topic, now), now)
+            self._apply(link, link.subscribe(topic, now), now)
 
     def _tell_all(self, link: Link, now: float) -> None:
         for topic in list(self.wanted):
@@ -401,7 +393,7 @@ class Session:
             if link is not None and topic in link.told:
                 link.told.discard(topic)
                 link.confirmed.discard(topic)
-                self._apply(link, link.protocol.unsubscribe(topic, now), now)
+                self._apply(link, link.unsubscribe(topic, now), now)
 
     def _accepted(self, link: Link, accepted: Accepted, now: float) -> None:
         want = self.wanted.get(accepted.topic)
@@ -409,17 +401,8 @@ class Session:
             return  # unsubscribed meanwhile, the protocol knows; or it will be told again when the exchange serves again
         link.confirmed.add(accepted.topic)
         if link is self.active:
-            self._live(want, accepted.recovered, now)
-        self._swap_if_complete(now)
-
-    def _live(self, want: Want, recovered: bool, now: float) -> None:
-        want.unanswered = 0
-        if want.state != "active":
-            want.state = "active"
-            self._out.append(Settled(want.topic, "active"))
-        if want.broken_at is not None:
-            self._out.append(self._gap((want.topic.name,), want.broken_at, now, want.last_time, recovered))
-            want.broken_at = None
+            self._out += self._wants.live(want, accepted.recovered, now)
+        self._look_at_successor(now)
 
     def _refused(self, link: Link, topic: Topic, error: XchwsError, now: float) -> None:
         link.told.discard(topic)
@@ -428,7 +411,7 @@ class Session:
             self._out.append(Settled(topic, "refused", error))
             self._out.append(Failure(error=error, exchange=self.terms.exchange))
             self._untell(topic, now)
-        self._swap_if_complete(now)
+        self._look_at_successor(now)
 
     def _unanswered(self, link: Link, topic: Topic, now: float) -> None:
         want = self.wanted.get(topic)
@@ -450,31 +433,9 @@ class Session:
         if want is None:
             return
         if link is self.active:
-            self._break(want, link.heard_before)
+            self._out += self._wants.interrupt(want, link.heard_before, self._latest_time())
         self._tell(link, topic, now)
-
-    def _break(self, want: Want, at: float) -> None:
-        if want.state == "active":
-            want.state = "pending"
-            want.broken_at = at
-            want.last_time = self._latest_time()
-            self._out.append(Settled(want.topic, "pending"))
-
-    def _break_all(self, at: float) -> None:
-        """All that was whole is broken since then."""
-        self._whole_until = at
-        self._whole_time = self._latest_time()
-        self._broken = True
-        for want in self.wanted.values():
-            self._break(want, at)
-
-    def _break_earlier(self, at: float) -> None:
-        """What is broken has been so since then at the latest."""
-        if self._broken and self._whole_until is not None and self._whole_until > at:
-            self._whole_until, self._whole_time = at, self._last_time
-        for want in self.wanted.values():
-            if want.broken_at is not None and want.broken_at > at:
-                want.broken_at, want.last_time = at, self._last_time
+        self._look_at_successor(now)
 
     def _suspend(self, link: Link, reason: str, now: float) -> None:
         if link is not self.active:
@@ -482,9 +443,13 @@ class Session:
             text = f"{self.terms.exchange}: the exchange cannot serve on the next connection: {reason}"
             self._end(link, Close(OpenFailed(text, exchange=self.terms.exchange)), now)
             return
+        if self._is_covered(link):
+            self._forgive(link, now)
+            self._swap(link, 1000, self._told_until(link), now)
+            return
         link.suspended = True
         if self.state is State.READY:
-            self._break_all(link.heard_before)
+            self._out += self._wants.interrupt_all(link.heard_before, self._latest_time())
         if self.state is not State.SUSPENDED:
             self._change(State.SUSPENDED, now)
             self._out.append(Suspended(reason=reason, exchange=self.terms.exchange))
@@ -497,7 +462,7 @@ class Session:
             self._change(State.CONNECTING, now)  # the protocol will say Ready
             return
         self._change(State.READY, now)
-        self._mend(now)
+        self._out += self._wants.mend(now)
         link.told.clear()
         link.confirmed.clear()
         self._tell_all(link, now)
@@ -516,6 +481,7 @@ class Session:
         link = Link(
             self._numbers,
             now,
+            exchange=terms.exchange,
             open_timeout=terms.open_timeout,
             ping_interval=terms.ping_interval,
             ping_timeout=terms.ping_timeout,
@@ -535,7 +501,7 @@ class Session:
         if self.active is None or self.successor is not None:
             return
         if self.terms.overlap:
-            self._seen = {} if self._seen is None else self._seen
+            self._overlap = self._overlap or Overlap(_DRAIN, _OVERLAP_MEMORY)
             self._forget_at = None
             self.successor = self._new_link(now)
         else:
@@ -546,45 +512,82 @@ class Session:
         link = self.active
         assert link is not None
         self._forgive(link, now)
-        self._retire(link, 1000)
+        self._retire(link, 1000, now)
         error = ConnectionLost(f"{self.terms.exchange}: the connection is renewed", code=1000, reason="renewed")
         self._out.append(Disconnected(error=error, retry_in=0.0, exchange=self.terms.exchange))
         self._connect(now)
 
-    def _swap_if_complete(self, now: float) -> None:
-        """Put the successor in its forerunner's place once it serves all that is wanted."""
+    @property
+    def _swap_at(self) -> Optional[float]:
+        """When the forerunner has been drained: what it was sent before its successor served is read by then."""
+        link = self.active
+        if self._complete_at is None or link is None:
+            return None
+        if link.suspended:
+            return self._complete_at  # it tells nothing
+        if link.heard < self._complete_at and link.owes_pong:
+            return None  # it may be dead for long: its answer or its silence will tell
+        patience = _ANSWER_PATIENCE if link.number in self._tickets.values() else 0.0
+        return self._complete_at + _DRAIN + patience
+
+    def _is_covered(self, link: Link) -> bool:
+        """Whether this is a forerunner that was heard after its successor served: nothing is missed at its end."""
+        return link is self.active and self._complete_at is not None and link.heard >= self._complete_at
+
+    def _look_at_successor(self, now: float) -> None:
+        """Once the successor serves all that is wanted, it takes its forerunner's place as soon as that is drained."""
         new, old = self.successor, self.active
         if new is None or old is None or new.phase is not Phase.READY or not set(self.wanted) <= new.confirmed:
-            return
+            self._complete_at = None
+        elif self._complete_at is None:
+            self._complete_at = now
+            self._apply(old, old.probe(now), now)
+
+    def _swap(self, old: Link, code: Optional[int], told_until: float, now: float) -> None:
+        """Put the successor in its forerunner's place: it was live before that ends, so what was whole is whole still."""
+        new = self.successor
+        assert new is not None and self._overlap is not None
+        self._complete_at = None
         self._renewals = 0
-        self._forgive(old, now)
-        # The successor was live before its forerunner ends: what was whole is whole still.
-        self._retire(old, 1000, broken=False)
+        self._retire(old, code, now, broken=False)
         self.active, self.successor = new, None
         for want in self.wanted.values():
-            self._live(want, False, now)
-        if self.state is not State.READY:
-            self._change(State.READY, now)
-        self._mend(now)
+            self._out += self._wants.live(want, False, now)
+        self._change(State.READY, now)
+        self._out += self._wants.mend(now)
+        self._publish_held(self._overlap.taken_over(told_until, now))
         self._forget_at = now + _OVERLAP_MEMORY
 
-    def _retire(self, link: Link, code: Optional[int], broken: bool = True) -> None:
+    def _told_until(self, link: Link) -> float:
+        """Until when the link has told all that it was sent."""
+        broken_at = self._wants.whole_until
+        return link.heard if not link.suspended or broken_at is None else broken_at
+
+    def _publish_held(self, fresh: List[Tuple[float, Event]]) -> None:
+        """Publish what only the other connection has told. Should it not fit, the Gap must begin before it came."""
+        self._out += [event for _, event in fresh]
+        for at, _ in fresh[:1]:
+            self._heard_before = min(self._heard_before, at)
+            if self.active is not None:
+                self.active.heard_before = min(self.active.heard_before, at)
+
+    def _retire(self, link: Link, code: Optional[int], now: float, broken: bool = True) -> None:
         """The link is over: what waits on it fails, what was whole is broken from the last that was heard."""
         was_ready = link.phase is Phase.READY
         was_open = link.is_open
-        last_words = link.protocol.ended() if was_open else []
+        last_words = link.ended() if was_open else []
         link.phase = Phase.OVER
         link.told.clear()
         link.confirmed.clear()
         for output in last_words:
             if isinstance(output, Replied):
                 self._replied(output)
-            elif isinstance(output, Event) and self._first_told(link, output):
+            elif isinstance(output, Event) and self._publishes(link, output, now):
                 self._out.append(output)
         self._out.append(Hangup(link.number, code if was_open else None))
         if link is self.active:
             if broken and was_ready and not link.suspended:
-                self._break_all(link.heard)
+                self._out += self._wants.interrupt_all(link.heard, self._latest_time())
             self.active = None
         else:
             self.successor = None
@@ -604,16 +607,22 @@ class Session:
         error = close.error
         self.last_error = error
         self._forgive(link, now)
-        self.failures += 1
-        self._retire(link, close.code)
         final = self._verdict(close)
+        if final is None and self._is_covered(link):
+            self._swap(link, close.code, self._told_until(link), now)
+            return
         if final is not None:
-            self._finish(final, now)
-        elif self.successor is not None:
-            self._promote(error, now)
+            self._finish(final, now, close.code)
+            return
+        spared = self._spares(close)
+        self.failures += 0 if spared else 1
+        told_until = self._told_until(link)
+        self._retire(link, close.code, now)
+        if self.successor is not None:
+            self._promote(error, told_until, now)
         else:
-            self._seen = self._forget_at = self.renew_at = None
-            wait = self.terms.backoff.delay(self.failures, self.terms.draw)
+            self._overlap = self._forget_at = self.renew_at = None
+            wait = 0.0 if spared else self.terms.backoff.delay(self.failures, self.terms.draw)
             if isinstance(error, (ConnectionFailed, RateLimited)) and error.retry_after is not None:
                 wait = max(wait, error.retry_after)
             self.retry_at = now + wait
@@ -624,7 +633,14 @@ class Session:
         """Where the connection that ends has proved good, earlier failures count no more."""
         if link.ready_at is not None and now - link.ready_at >= self.terms.backoff.stable:
             self.failures = 0
+            self._spared = False
             self._suspicions.clear()
+
+    def _spares(self, close: Close) -> bool:
+        """Whether the next try needs no wait; never twice without a good connection between, or it would go on for ever."""
+        spared = close.at_once and not self._spared
+        self._spared = self._spared or spared
+        return spared
 
     def _verdict(self, close: Close) -> Optional[XchwsError]:
         """The error to stop with, or None to go on."""
@@ -641,7 +657,7 @@ class Session:
         self._out.append(Disconnected(error=error, retry_in=retry_in, exchange=name))
         self._out.append(Failure(error=error, exchange=name))
 
-    def _promote(self, error: XchwsError, now: float) -> None:
+    def _promote(self, error: XchwsError, told_until: float, now: float) -> None:
         """The active link was lost while its successor was on its way: go on with that."""
         link = self.active = self.successor
         self.successor = None
@@ -649,33 +665,43 @@ class Session:
         self.attempt += 1
         self._change(State.CONNECTING, now)
         self._tell_of_end(error, 0.0)
+        self._complete_at = None
         self._forget_at = now + _OVERLAP_MEMORY
         if link.phase is Phase.READY:
             self._serve(now)
             for topic, want in self.wanted.items():
                 if topic in link.confirmed:
-                    self._live(want, False, now)
+                    self._out += self._wants.live(want, False, now)
+        if self._overlap is not None:
+            self._publish_held(self._overlap.taken_over(told_until, now))
 
     def _successor_failed(self, link: Link, close: Close, now: float) -> None:
-        self._retire(link, close.code)
+        self._retire(link, close.code, now)
+        self._complete_at = None
         self.last_error = close.error
         self._out.append(Failure(error=close.error, exchange=self.terms.exchange))
+        if self._overlap is not None:
+            self._publish_held(self._overlap.given_up(now))
         self._forget_at = now + _OVERLAP_MEMORY
-        self._renewals += 1
+        spared = self._spares(close)
+        self._renewals += 0 if spared else 1
         if close.exclusive and self.active is not None:
             self._replace(now)
         else:
-            wait = self.terms.backoff.ceiling(self._renewals)
+            wait = 0.0 if spared else self.terms.backoff.ceiling(self._renewals)
             if isinstance(close.error, (ConnectionFailed, RateLimited)) and close.error.retry_after is not None:
                 wait = max(wait, close.error.retry_after)
             self.renew_at = now + wait
 
-    def _finish(self, error: Optional[XchwsError], now: float) -> None:
+    def _finish(self, error: Optional[XchwsError], now: float, code: Optional[int] = 1000) -> None:
+        """The end of all. What only a successor has told is published yet: it happened, and nobody will tell it again."""
         was = self.state
-        for link in (self.active, self.successor):
+        if self._overlap is not None:
+            self._publish_held(self._overlap.given_up(now))
+        for link, last in ((self.active, code), (self.successor, 1000)):
             if link is not None:
-                self._retire(link, 1000)
-        self.retry_at = self.renew_at = self._forget_at = self._seen = None
+                self._retire(link, last, now)
+        self.retry_at = self.renew_at = self._forget_at = self._complete_at = self._overlap = None
         self._change(State.STOPPED, now)
         if error is not None:
             self.last_error = error
@@ -689,24 +715,6 @@ class Session:
         self._out.append(Finish(error))
 
     # ------------------------------------------------------------------------------------------------ small change
-
-    def _gap(
-        self,
-        channels: Tuple[str, ...],
-        since: float,
-        until: float,
-        last_time: Optional[datetime],
-        recovered: bool = False,
-    ) -> Gap:
-        end = self.terms.utc_of(until)  # the wall clock is read once, or the gap might end before it begins
-        return Gap(
-            since=end - timedelta(seconds=until - since),
-            until=end,
-            channels=channels,
-            recovered=recovered,
-            last_time=last_time,
-            exchange=self.terms.exchange,
-        )
 
     def _change(self, state: State, now: float) -> None:
         if state is not self.state:
