@@ -352,9 +352,17 @@ class Loop:
         if not self._session.expects(number):
             self._drop(connection)
             return []
+        try:
+            protocol = self._exchange.protocol(route)
+        except Exception as error:  # a fault of ours must not end this thread
+            _log.exception("%s: no protocol for the connection", self._exchange.name)
+            self._drop(connection)
+            text = f"{self._exchange.name}: internal error: {type(error).__name__}: {error}"
+            failed = OpenFailed(self._exchange.secrets.redact(text), exchange=self._exchange.name)
+            return self._session.dial_failed(number, Close(failed), now)
         self._connections[number] = connection
         self._watch(number, connection)
-        return self._session.dialled(number, self._exchange.protocol(route), now)
+        return self._session.dialled(number, protocol, now)
 
     def _stop_hard(self) -> None:
         """After an internal error: tell the session and everybody else, as far as that still goes."""
