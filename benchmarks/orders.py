@@ -82,7 +82,9 @@ class Exchange(IndodaxExchange):
 
 
 def xchws_orders(url: str, count: int, callbacks: str) -> float:
-    client = xchws.Client(Exchange("key", "secret", url, "http://127.0.0.1:1"), callbacks=callbacks, capacity=10 * count)
+    client = xchws.Client(
+        Exchange("key", "secret", url, "http://127.0.0.1:1"), callbacks=callbacks, capacity=10 * count
+    )
     seen, began, done = [0], [0.0], threading.Event()
 
     def order(event: xchws.Order) -> None:

@@ -22,6 +22,7 @@ import attrs
 import xchws
 from xchws import clock
 from xchws.events import Data, Event
+from xchws.exchanges.kyan.channels import CHANNELS as KYAN_CHANNELS
 from xchws.hooks import Hook
 
 try:
@@ -33,6 +34,7 @@ except ModuleNotFoundError:
 _TICK = 0.5  # seconds; waiting goes on in pieces, so that --duration is kept and Ctrl-C is heard everywhere
 _INTERRUPTED = 130  # what a shell reports for a program that SIGINT ended
 _CONNECTION_HOOKS = ("gap", "connect", "disconnect", "error")
+_PLAIN_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 _BARE = re.compile(r'[^"\s\x00-\x20\x7f-\U0010ffff]+')  # text that needs no quotes in a line: ASCII that can be seen
 
 
@@ -118,6 +120,25 @@ def _for_each_pair(client: Any, channel: str, pairs: Sequence[str]) -> List[xchw
     return [getattr(client, f"subscribe_{channel}")(pair) for pair in pairs]
 
 
+def _each_feed(client: Any, channel: str, instruments: Sequence[str]) -> List[xchws.Subscription]:
+    if channel not in ("order_book", "global_order_book"):
+        return [getattr(client, f"subscribe_{channel}")()]
+    if not instruments:
+        raise click.UsageError("which instrument? Give one or more: --instrument BTC-EUR --instrument ETH-USD")
+    return [getattr(client, f"subscribe_{channel}")(instrument) for instrument in instruments]
+
+
+def _with_query(client: Any, channel: str, entries: Sequence[str]) -> List[xchws.Subscription]:
+    query: Dict[str, Any] = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise click.UsageError(f"--query: KEY=VALUE such as pair=ETH_USDC, not {entry!r}")
+        number = name == "strike" and _PLAIN_NUMBER.fullmatch(value)
+        query[name] = Decimal(value) if number else {"true": True, "false": False}.get(value, value)
+    return [client.subscribe(channel, **query)]
+
+
 @attrs.frozen
 class Listener:
     """What `xchws listen` must know of one exchange.
@@ -128,6 +149,7 @@ class Listener:
         arguments: which arguments of the class are options; credentials never are, they would show in the process list.
         channels: what can be subscribed; default_channels: what is, unless --channel says otherwise.
         subscribe: called with the client, a channel and the pairs; subscribes and returns the subscriptions.
+        pair: what the option for a pair is called; pair_example: one, for the help.
     """
 
     client: Callable[..., xchws.Client]
@@ -136,13 +158,54 @@ class Listener:
     channels: Tuple[str, ...] = ()
     default_channels: Tuple[str, ...] = ()
     subscribe: Callable[[Any, str, Sequence[str]], List[xchws.Subscription]] = _for_each_pair
+    pair: str = "pair"
+    pair_example: str = "BTC/UAH"
 
 
 LISTENERS = {
+    "finery": Listener(
+        xchws.Finery,
+        "Finery Markets: books (of every --instrument), own orders, positions, limits, settlements; FINERY_KEY and "
+        "FINERY_SECRET in the environment.",
+        ("environment", "url"),
+        channels=(
+            "order_book",
+            "global_order_book",
+            "orders",
+            "positions",
+            "limits",
+            "global_limits",
+            "settlements",
+            "settlement_transactions",
+            "settlement_requests",
+            "instruments",
+            "combined",
+        ),
+        default_channels=("orders", "positions"),
+        subscribe=_each_feed,
+        pair="instrument",
+        pair_example="BTC-EUR",
+    ),
     "indodax": Listener(
         xchws.Indodax,
         "Own orders and executions on Indodax; INDODAX_KEY and INDODAX_SECRET in the environment.",
         ("environment", "url", "rest_url"),
+    ),
+    "kyan": Listener(
+        xchws.Kyan,
+        "Options and perpetuals on Kyan, and own accounts; KYAN_KEY in the environment. The --query goes to every --channel: "
+        "pair=ETH_USDC, instrument_name=..., account=0x..., and what else the channel takes.",
+        ("environment", "url"),
+        channels=tuple(KYAN_CHANNELS),
+        default_channels=("trade",),
+        subscribe=_with_query,
+        pair="query",
+        pair_example="pair=ETH_USDC",
+    ),
+    "kyrrex": Listener(
+        xchws.Kyrrex,
+        "An account on Kyrrex; KYRREX_KEY and KYRREX_SECRET in the environment, and KYRREX_USER_UUID, if it is not to be asked for.",
+        ("environment", "url", "rest_url", "path", "engine"),
     ),
     "richamster": Listener(
         xchws.Richamster,
@@ -158,6 +221,8 @@ _ARGUMENT_HELP = {
     "url": "The complete stream address instead of the exchange's.",
     "rest_url": "The REST base (no path) instead of the exchange's.",
     "origin": "The Origin header to send; none by default.",
+    "path": "The stream's path, where the url has none.",
+    "engine": "The version of Engine.IO, 4 or 3; 4 by default.",
 }
 
 _OUTPUT_HELP = """
@@ -184,7 +249,11 @@ def _subcommand(name: str, listener: Listener) -> click.Command:
     ]
     if listener.channels:
         options += [
-            click.Option(["--pair", "pairs"], multiple=True, help="A pair such as BTC/UAH; may be given again."),
+            click.Option(
+                [f"--{listener.pair}", "pairs"],
+                multiple=True,
+                help=f"{listener.pair.capitalize()}, such as {listener.pair_example}; may be given again.",
+            ),
             click.Option(
                 ["--channel", "channels"],
                 callback=_names,

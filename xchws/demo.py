@@ -22,7 +22,10 @@ from rich.text import Text
 import xchws
 from xchws import clock
 from xchws.events import Data, Event, State
-from xchws.sandbox import IndodaxSandbox, RichamsterSandbox
+from xchws.exchanges import finery
+from xchws.exchanges.kyan import models as kyan
+from xchws.exchanges.kyrrex import models as kyrrex
+from xchws.sandbox import FinerySandbox, IndodaxSandbox, KyanSandbox, KyrrexSandbox, RichamsterSandbox
 from xchws.sandbox.jsontext import read, write
 
 _BEAT = 0.7  # seconds after which every market moves again
@@ -45,12 +48,42 @@ class Exhibit:
         sandbox: makes the simulated exchange: an ExchangeServer that is a Market, too.
         client: makes the client of a running sandbox and subscribes what is to be seen.
         expected: the events, each as its class and its `raw`, that an entry of the sandbox's `published` has to become.
+        retold: whether an event is part of a snapshot, which tells of no event that was published.
     """
 
     name: str
     sandbox: Callable[[], Any]
     client: Callable[[Any], xchws.Client]
     expected: Callable[[Any], Iterable[Expected]]
+    retold: Callable[[Any], bool] = lambda event: False
+
+
+def _finery_client(sandbox: FinerySandbox) -> xchws.Client:
+    client = xchws.Finery(sandbox.key, sandbox.secret, url=sandbox.url, backoff=_BACKOFF)
+    for instrument in ("BTC-EUR", "BTC-USD", "ETH-USD"):
+        client.subscribe_order_book(instrument)
+    client.subscribe_orders()
+    client.subscribe_positions()
+    client.subscribe_limits()
+    return client
+
+
+def _finery_expected(published: Any) -> Iterable[Expected]:
+    feed, data = published["feed"], published["data"]
+    if feed == "F":
+        yield xchws.OrderBook, ["F", published["targets"][0], published["action"], data]
+    elif feed == "O":
+        yield xchws.Order, data
+        if published["action"] == "D":
+            yield xchws.Fill, data
+    elif feed == "K":
+        yield xchws.Position, data
+    elif feed == "L":
+        yield finery.CounterpartyLimit, data
+
+
+def _finery_retold(event: Any) -> bool:
+    return bool(event.raw[2] == "S" if isinstance(event, xchws.OrderBook) else getattr(event, "action", "") == "S")
 
 
 def _indodax_client(sandbox: IndodaxSandbox) -> xchws.Client:
@@ -62,6 +95,56 @@ def _indodax_expected(published: Any) -> Iterable[Expected]:
     yield xchws.Order, order
     if order["status"] == "FILL":
         yield xchws.Fill, order
+
+
+def _kyan_client(sandbox: KyanSandbox) -> xchws.Client:
+    client = xchws.Kyan(sandbox.key, url=sandbox.url, backoff=_BACKOFF)
+    address = sandbox.account().smart_account_address
+    client.subscribe_orderbook_maker(address)
+    client.subscribe_trades(address)
+    client.subscribe_account_state(address)
+    for pair in ("BTC_USDC", "ETH_USDC", "ARB_USDC"):
+        client.subscribe_index_price(pair)
+        client.subscribe_funding(f"{pair}-PERPETUAL")
+        client.subscribe_interest_rate(pair)
+        client.subscribe_iv(pair)
+    return client
+
+
+_KYAN_CLASSES: Dict[str, Type[Data]] = {
+    "account_state": kyan.AccountState,
+    "cancel_order": kyan.Order,
+    "funding": kyan.Funding,
+    "index_price": kyan.IndexPrice,
+    "interest_rate": kyan.InterestRate,
+    "post_order": kyan.Order,
+    "svi": kyan.Volatility,
+    "trade": kyan.Fill,
+    "update_order": kyan.Order,
+}
+
+
+def _kyan_expected(published: Any) -> Iterable[Expected]:
+    yield _KYAN_CLASSES[published["type"]], published["data"]
+
+
+def _kyrrex_client(sandbox: KyrrexSandbox) -> xchws.Client:
+    return xchws.Kyrrex(sandbox.key, sandbox.secret, url=sandbox.url, rest_url=sandbox.rest_url, backoff=_BACKOFF)
+
+
+_KYRREX_CLASSES: Dict[str, Type[Data]] = {
+    "account": kyrrex.Account,
+    "customer": kyrrex.Customer,
+    "deposit": kyrrex.Transfer,
+    "deposit_address": kyrrex.DepositAddress,
+    "order": kyrrex.Order,
+    "trade": kyrrex.Fill,
+    "withdrawal": kyrrex.Transfer,
+}
+
+
+def _kyrrex_expected(published: Any) -> Iterable[Expected]:
+    yield _KYRREX_CLASSES[published["event"]], published["object"]
 
 
 def _richamster_client(sandbox: RichamsterSandbox) -> xchws.Client:
@@ -84,7 +167,10 @@ def _richamster_expected(published: Any) -> Iterable[Expected]:
 
 
 EXHIBITS = (
+    Exhibit("finery", lambda: FinerySandbox(seed=1), _finery_client, _finery_expected, _finery_retold),
     Exhibit("indodax", lambda: IndodaxSandbox(seed=1), _indodax_client, _indodax_expected),
+    Exhibit("kyan", lambda: KyanSandbox(seed=1), _kyan_client, _kyan_expected),
+    Exhibit("kyrrex", lambda: KyrrexSandbox(seed=1), _kyrrex_client, _kyrrex_expected),
     Exhibit("richamster", lambda: RichamsterSandbox(seed=1), _richamster_client, _richamster_expected),
 )
 
@@ -158,7 +244,7 @@ class _Stand:
     def take(self, event: Event) -> None:
         if isinstance(event, xchws.Gap):
             self.gaps.append(event)
-        elif isinstance(event, Data) and not isinstance(event, xchws.Other):
+        elif isinstance(event, Data) and not isinstance(event, xchws.Other) and not self.exhibit.retold(event):
             self.arrived[(type(event).__name__, write(event.raw))] += 1
 
     @property
@@ -215,12 +301,23 @@ def _disconnected(event: xchws.Disconnected) -> str:
     return f"down    {event.error or 'stopped'}{again}"
 
 
+def _book(event: xchws.OrderBook) -> str:
+    bid, ask = (f"{side[0][1]} at {side[0][0]}" if side else "nothing" for side in (event.bids, event.asks))
+    return f"book    {event.symbol} bid {bid}, ask {ask}"
+
+
 _WORDS: Dict[Type[Event], Callable[[Any], str]] = {
     xchws.Order: _order,
     xchws.Fill: lambda event: f"fill    {event.symbol} {event.side} {event.quantity} at {event.price}",
     xchws.Ticker: lambda event: f"ticker  {event.symbol} last {event.last}, volume {event.volume}",
     xchws.Trade: lambda event: f"trade   {event.symbol} {event.side} {event.quantity} at {event.price}",
+    xchws.Balance: lambda event: f"balance {event.asset} {event.free} free, {event.locked} locked",
+    xchws.Transfer: lambda event: f"{event.direction} {event.asset} {event.amount}: {event.status}",
+    kyrrex.DepositAddress: lambda event: f"address {event.asset} {event.address}",
+    xchws.OrderBook: _book,
+    xchws.Position: lambda event: f"position {event.symbol} {event.quantity} with {event.account}",
     xchws.BookLevel: lambda event: f"level   {event.symbol} {event.side} {event.quantity} at {event.price}",
+    kyan.IndexPrice: lambda event: f"index   {event.symbol} {event.value}",
     xchws.Data: lambda event: f"{type(event).__name__:7} {event.symbol}",
     xchws.StateChanged: lambda event: f"state   {event.old} -> {event.new}",
     xchws.Disconnected: _disconnected,

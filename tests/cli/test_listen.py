@@ -14,7 +14,7 @@ import pytest
 import xchws
 from tests.cli.program import ROOT, WAIT, Program, environment
 from xchws.cli import main
-from xchws.sandbox import IndodaxSandbox, RichamsterSandbox
+from xchws.sandbox import IndodaxSandbox, KyrrexSandbox, RichamsterSandbox
 
 XCHWS = ("-m", "xchws")
 
@@ -171,6 +171,22 @@ def test_lines_for_people(indodax: IndodaxSandbox) -> None:
         "remaining=0.5 final=false exchange_status=NEW"
     )
     assert "status=CANCELED" in program.lines[2]
+
+
+def test_kyrrex() -> None:
+    with KyrrexSandbox(engine=3) as exchange:
+        addresses = ("--url", exchange.base_url, "--path", "/zsu/ws/v1", "--rest-url", exchange.rest_url)
+        credentials = {"KYRREX_KEY": exchange.key, "KYRREX_SECRET": exchange.secret}
+        arguments = (*addresses, "--engine", "3", "--json", "--on", "balance,deposit_address", "--count", "2")
+        with Program(*XCHWS, "listen", "kyrrex", *arguments, **credentials) as program:
+            exchange.wait_for_subscriber(timeout=WAIT)
+            exchange.account("usdt", balance="82.98583320310", locked="14.12")
+            address = exchange.deposit_address("trx", "trc20")
+            assert program.end() == 0
+    balance, found = objects(program)
+    assert (balance["event"], balance["asset"], balance["free"]) == ("Account", "usdt", "82.9858332031")
+    assert (found["event"], found["address"], found["dchain"]) == ("DepositAddress", address, "trc20")
+    assert exchange.secret not in program.output and program.errors == ""
 
 
 def test_a_given_origin_is_sent() -> None:

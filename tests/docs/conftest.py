@@ -12,8 +12,10 @@ import xchws
 from tests.docs.pages import Block
 from xchws import clock
 from xchws.exchanges.indodax import client as indodax_client
+from xchws.exchanges.kyan import client as kyan_client
+from xchws.exchanges.kyrrex import client as kyrrex_client
 from xchws.exchanges.richamster import client as richamster_client
-from xchws.sandbox import IndodaxSandbox, RichamsterSandbox
+from xchws.sandbox import IndodaxSandbox, KyanSandbox, KyrrexSandbox, RichamsterSandbox
 
 WAIT = 20.0  # seconds, for all that a block waits for
 _TICK = 0.02  # seconds between two looks at what the block has said
@@ -111,6 +113,23 @@ def _run_on_richamster(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
         _run(block, {"token": exchange.token}, lambda: xchws.Richamster(exchange.token, backoff=QUICK), exchange)
 
 
+def _run_on_kyrrex(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    with KyrrexSandbox(seed=1) as exchange:
+        monkeypatch.setitem(kyrrex_client._ENVIRONMENTS, "production", (exchange.base_url, exchange.rest_url))
+        _run(
+            block,
+            {"key": exchange.key, "secret": exchange.secret},
+            lambda: xchws.Kyrrex(exchange.key, exchange.secret, backoff=QUICK),
+            exchange,
+        )
+
+
+def _run_on_kyan(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    with KyanSandbox(seed=1) as exchange:
+        monkeypatch.setitem(kyan_client._ENVIRONMENTS, "production", exchange.url)
+        _run(block, {"key": exchange.key}, lambda: xchws.Kyan(exchange.key, backoff=QUICK), exchange)
+
+
 def _run_tests(block: Block, _monkeypatch: pytest.MonkeyPatch) -> None:
     names: Dict[str, Any] = {}
     exec(compile("\n" * (block.line - 1) + block.text, block.name, "exec"), names)
@@ -120,7 +139,13 @@ def _run_tests(block: Block, _monkeypatch: pytest.MonkeyPatch) -> None:
         names[name]()
 
 
-RUNNERS = {"indodax": _run_on_indodax, "richamster": _run_on_richamster, "tests": _run_tests}
+RUNNERS = {
+    "indodax": _run_on_indodax,
+    "kyan": _run_on_kyan,
+    "kyrrex": _run_on_kyrrex,
+    "richamster": _run_on_richamster,
+    "tests": _run_tests,
+}
 """What a mark may say after `run:`."""
 
 

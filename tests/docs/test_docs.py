@@ -26,7 +26,7 @@ from tests.docs.pages import PAGES, ROOT, Block
 from xchws import errors
 from xchws.cli import LISTENERS
 from xchws.hooks import Hook
-from xchws.sandbox import IndodaxSandbox, RichamsterSandbox
+from xchws.sandbox import IndodaxSandbox, KyrrexSandbox, RichamsterSandbox
 
 README = ROOT / "README.md"
 
@@ -295,6 +295,10 @@ def _indodax(exchange: Any) -> xchws.Client:
     return xchws.Indodax(exchange.key, exchange.secret, url=exchange.url, rest_url=exchange.rest_url, backoff=QUICK)
 
 
+def _kyrrex(exchange: Any) -> xchws.Client:
+    return xchws.Kyrrex(exchange.key, exchange.secret, url=exchange.url, rest_url=exchange.rest_url, backoff=QUICK)
+
+
 def _richamster(exchange: Any) -> xchws.Client:
     client = xchws.Richamster(exchange.token, url=exchange.url, backoff=QUICK)
     for pair in ("BTC/UAH", "ETH/UAH", "KRB/UAH"):
@@ -310,8 +314,13 @@ def _richamster(exchange: Any) -> xchws.Client:
 
 WALKS: Tuple[Tuple[Any, Callable[[Any], xchws.Client]], ...] = (
     (IndodaxSandbox, _indodax),
+    (KyrrexSandbox, _kyrrex),
     (RichamsterSandbox, _richamster),
 )
+
+
+UNKNOWN = {KyrrexSandbox: '42["unheard_of",{}]'}
+"""What is Other on an exchange, where it is not the text below."""
 
 
 @pytest.mark.parametrize(("sandbox", "make"), WALKS, ids=[sandbox.__name__ for sandbox, _ in WALKS])
@@ -326,6 +335,7 @@ def test_what_really_comes_is_what_the_tables_name(sandbox: Any, make: Callable[
             for name, _ in client.status().subscriptions:
                 next(each for each in client._subscriptions.values() if each.name == name).wait(WAIT)
             exchange.random_walk(200)
-            exchange.send_raw('{"push":{"channel":"x","join":{}},"unheard":"of"}')  # what is unknown is Other on both
-            client.expect(xchws.Other).result(WAIT)
+            other = client.expect(xchws.Other)
+            exchange.send_raw(UNKNOWN.get(sandbox, '{"push":{"channel":"x","join":{}},"unheard":"of"}'))
+            other.result(WAIT)
         assert heard == told

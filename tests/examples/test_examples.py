@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Iterator
 
 import pytest
 
 from tests.cli.program import ROOT, WAIT, Program
-from xchws.sandbox import IndodaxSandbox, RichamsterSandbox
+from xchws.sandbox import FinerySandbox, IndodaxSandbox, KyanSandbox, KyrrexSandbox, RichamsterSandbox
 
+FINERY = ("finery_orders.py",)
 INDODAX = ("orders.py", "wait_for_fill.py", "loop_over_events.py", "legacy_bot.py")
+KYAN = ("kyan_market.py",)
+KYRREX = ("kyrrex_account.py",)
 RICHAMSTER = ("market_data.py", "forked_workers.py")
+
+
+@pytest.fixture
+def finery() -> Iterator[FinerySandbox]:
+    with FinerySandbox() as exchange:
+        yield exchange
+    assert exchange.complaints == []
 
 
 @pytest.fixture
@@ -25,6 +35,20 @@ def indodax() -> Iterator[IndodaxSandbox]:
 @pytest.fixture
 def richamster() -> Iterator[RichamsterSandbox]:
     with RichamsterSandbox() as exchange:
+        yield exchange
+    assert exchange.complaints == []
+
+
+@pytest.fixture
+def kyrrex() -> Iterator[KyrrexSandbox]:
+    with KyrrexSandbox() as exchange:
+        yield exchange
+    assert exchange.complaints == []
+
+
+@pytest.fixture
+def kyan() -> Iterator[KyanSandbox]:
+    with KyanSandbox() as exchange:
         yield exchange
     assert exchange.complaints == []
 
@@ -45,7 +69,9 @@ def ended_well(program: Program) -> None:
 
 
 def test_every_example_is_run_here() -> None:
-    assert sorted(INDODAX + RICHAMSTER) == sorted(path.name for path in Path(ROOT, "examples").glob("*.py"))
+    assert sorted(FINERY + INDODAX + KYAN + KYRREX + RICHAMSTER) == sorted(
+        path.name for path in Path(ROOT, "examples").glob("*.py")
+    )
 
 
 def test_orders(indodax: IndodaxSandbox) -> None:
@@ -105,6 +131,128 @@ def test_legacy_bot(indodax: IndodaxSandbox) -> None:
         assert program.line("as it came") == f"as it came: {order.id} FILL 0.25"
         assert program.line("typed") == f"typed: {order.id} FILLED 0.25"
         program.interrupt()
+        ended_well(program)
+
+
+def kyrrex_account(kyrrex: KyrrexSandbox, *arguments: str) -> Program:
+    return Program(
+        "examples/kyrrex_account.py",
+        *("--url", kyrrex.url, "--rest-url", kyrrex.rest_url),
+        *arguments,
+        KYRREX_KEY=kyrrex.key,
+        KYRREX_SECRET=kyrrex.secret,
+    )
+
+
+def test_kyrrex_account(kyrrex: KyrrexSandbox) -> None:
+    with kyrrex_account(kyrrex, "usdt") as program:
+        kyrrex.wait_for_subscriber(timeout=WAIT)
+        order = kyrrex.place("btcusdt", "buy", "64000", "0.5")
+        kyrrex.fill(order, "0.2")
+        kyrrex.deposit("trx", "12.50")
+        assert program.line() == f"order {order.id} buy btcusdt NEW 0.0 of 0.5"
+        assert program.line() == "balance usdt free 68000.0 locked 32000.0 total 100000.0"
+        assert program.line() == f"fill {order.id} 0.2 at 64000.0 fee 0.0002 btc"
+        assert program.line() == f"order {order.id} buy btcusdt PARTIALLY_FILLED 0.2 of 0.5"
+        assert program.line() == "balance usdt free 68000.0 locked 19200.0 total 87200.0"
+        assert program.line() == "deposit d-5001 12.5 trx created"
+        program.interrupt()
+        ended_well(program)
+    assert program.lines[6:] == ["known in the end: btc 5.1998, usdt 68000.0"]
+
+
+def test_kyrrex_account_after_a_cut(kyrrex: KyrrexSandbox) -> None:
+    with kyrrex_account(kyrrex) as program:
+        kyrrex.wait_for_subscriber(timeout=WAIT)
+        kyrrex.account("eur", "1.5")
+        program.line("balance eur free 1.5")
+        kyrrex.drop()
+        program.line("trouble")
+        program.interrupt()
+        ended_well(program)
+
+
+def test_kyrrex_account_ends_by_itself(kyrrex: KyrrexSandbox) -> None:
+    with kyrrex_account(kyrrex, "--seconds", "1") as program:
+        ended_well(program)
+    assert program.lines == ["known in the end: nothing"]
+
+
+def test_kyan_market(kyan: KyanSandbox) -> None:
+    resting = kyan.place("ETH_USDC-PERPETUAL", "sell", "3200.5", "700")
+    with Program("examples/kyan_market.py", "--url", kyan.url, KYAN_KEY=kyan.key) as program:
+        assert program.line("book") == "book ETH_USDC-PERPETUAL bid none ask 700 at 3200.5"
+        kyan.wait_for_subscriber("trade", timeout=WAIT)
+        kyan.index_price("ETH_USDC", "3120.75")
+        assert program.line() == "index ETH_USDC 3120.75"
+        kyan.fill(resting, "200")
+        assert program.line() == "book ETH_USDC-PERPETUAL bid none ask 500 at 3200.5"
+        assert program.line() == "trade ETH_USDC-PERPETUAL sell 200 at 3200.5"
+        kyan.drop()
+        assert "1006" in program.line("trouble")
+        kyan.index_price("ETH_USDC", "3121")
+        assert program.line("gap").endswith(" closed")
+        assert program.line("index") == "index ETH_USDC 3121"
+        program.interrupt()
+        ended_well(program)
+
+
+def test_kyan_market_ends_by_itself(kyan: KyanSandbox) -> None:
+    with Program("examples/kyan_market.py", "--seconds", "1", XCHWS_URL=kyan.url, KYAN_KEY=kyan.key) as program:
+        ended_well(program)
+
+
+def finery_orders(finery: FinerySandbox, *arguments: str) -> Program:
+    return Program(
+        "examples/finery_orders.py",
+        *("BTC-EUR", "0.5", "--url", finery.url),
+        *arguments,
+        FINERY_KEY=finery.key,
+        FINERY_SECRET=finery.secret,
+    )
+
+
+def test_finery_orders(finery: FinerySandbox) -> None:
+    def order_at(price: int) -> Any:
+        finery.wait_until(lambda: [one.price for one in finery.open_orders(finery.account())] == [price * 10**8], WAIT)
+        return finery.open_orders(finery.account())[0]
+
+    with finery_orders(finery) as program:
+        finery.wait_for_subscriber("F", "BTC-EUR", timeout=WAIT)
+        first = finery.place("BTC-EUR", "bid", 87_000 * 10**8, 10**8)
+        order = order_at(86_900)
+        assert program.line() == f"order {order.id} NEW 0 of 0.50000000 at 86900.00000000"
+        finery.deal(order, 10**7)
+        program.line(f"order {order.id} PARTIALLY_FILLED 0.10000000 of 0.50000000")
+        assert program.line("fill") == f"fill {order.id} 0.10000000 at 86900.00000000 with 9"
+        finery.place("BTC-EUR", "bid", 87_001 * 10**8, 10**8)
+        moved = order_at(86_901)
+        assert moved.left == 4 * 10**7, "what has been executed counts"
+        program.line(f"order {order.id} CANCELED")
+        program.line(f"order {moved.id} NEW")
+        finery.drop()
+        assert program.line("probably") == f"probably cancelled {moved.id}"
+        program.line("trouble")
+        assert order_at(86_901).id != moved.id, "a new one on the new connection"
+        program.interrupt()
+        assert program.end() == 0
+        assert "Traceback" not in program.errors
+    finery.wait_until(lambda: not finery.open_orders(finery.account()), WAIT)
+    assert first.open
+
+
+def test_finery_orders_refused(finery: FinerySandbox) -> None:
+    finery.reject_next("add", 79)
+    with finery_orders(finery) as program:
+        finery.wait_for_subscriber("F", "BTC-EUR", timeout=WAIT)
+        finery.place("BTC-EUR", "bid", 87_000 * 10**8, 10**8)
+        assert "79 (a limit would be breached)" in program.line("refused")
+        program.interrupt()
+        ended_well(program)
+
+
+def test_finery_orders_end_by_themselves(finery: FinerySandbox) -> None:
+    with finery_orders(finery, "--seconds", "1") as program:
         ended_well(program)
 
 

@@ -16,6 +16,7 @@ from .finery_trading import FineryTrading
 
 MIDS = {"BTC-EUR": 87_000 * UNIT, "ETH-USD": 3_120 * UNIT, "BTC-USD": 95_000 * UNIT}
 LARGEST_STEP = 7  # events: an own order, its deal and end, two positions, feeds F and B
+PART = 5  # events: a deal of a part of an own order, two positions, feeds F and B
 QUOTES = 90  # of the counterparty at most
 OWN = 12  # orders of the first account at most
 
@@ -53,10 +54,17 @@ class FineryWalk(FineryTrading, FinerySettlements, FineryLimits):
             self._quote(chooser, quotes)
 
     def _step_small(self, chooser: random.Random, limit: int) -> None:
+        own, quotes = self._walked_orders()
         if limit < 2:
             self.limit_change(gross_limit=1_000_000 * UNIT, utilization=chooser.randint(0, 500_000) * UNIT)
+        elif limit >= PART and own and chooser.random() < 0.3:
+            order = chooser.choice(own)
+            if order.left > 1:
+                self.deal(order, order.left // 2)
+        elif limit >= PART and len(own) < OWN and chooser.random() < 0.3:
+            self._place_walked(chooser, own=True)
         else:
-            self._quote(chooser, self._walked_orders()[1])
+            self._quote(chooser, quotes)
 
     def _quote(self, chooser: random.Random, quotes: List[FineryOrder]) -> None:
         if len(quotes) >= QUOTES or (quotes and chooser.random() < 0.35):

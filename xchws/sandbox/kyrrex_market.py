@@ -65,6 +65,7 @@ class KyrrexMarket(KyrrexOrders):
     """Publishes what it is told, consistent with the balances of ``KyrrexOrders``."""
 
     _transfers = 0
+    _others = 0
 
     def deposit(
         self,
@@ -174,7 +175,7 @@ class KyrrexMarket(KyrrexOrders):
                 self.fill(order, part if chooser.random() < 0.5 and part else None)
             else:
                 self.cancel(order)
-        elif limit >= PLACE_EVENTS and chooser.random() < 0.8:
+        elif limit >= PLACE_EVENTS and chooser.random() < 0.7:
             self._place_something(chooser, limit)
         else:
             self._do_something_else(chooser, limit)
@@ -196,13 +197,14 @@ class KyrrexMarket(KyrrexOrders):
 
     def _do_something_else(self, chooser: random.Random, limit: int) -> None:
         currency = chooser.choice(("usdt", "eur", "btc", "eth", "trx"))
-        choice = chooser.random()
+        self._others += 1
+        turn = self._others % 4
         quantity = (self.owner().free.get(currency, Decimal(0)) / 1_000).quantize(Decimal("1E-6"), ROUND_FLOOR)
-        if choice < 0.2 and quantity and limit >= WITHDRAWAL_EVENTS:
+        if turn == 0 and quantity and limit >= WITHDRAWAL_EVENTS:
             self.withdrawal(currency, quantity, "done")
-        elif choice < 0.4:
+        elif turn == 1:
             self.deposit_address(currency)
-        elif choice < 0.5:
+        elif turn == 2:
             self.customer(city=chooser.choice(("Valletta", "Mdina", "Sliema")))
         else:
             self.account(currency)

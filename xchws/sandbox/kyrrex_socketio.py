@@ -209,6 +209,7 @@ class Engine4Dialogue(KyrrexDialogue):
         return self._incoming.get()
 
     def finished(self) -> None:
+        self._pong_overdue()  # python-engineio's writer gives up on a mute client, too, and may be the first to
         self._session.close(1000)
 
     def admit(self, sid: str) -> None:
@@ -307,8 +308,14 @@ class Engine4Dialogue(KyrrexDialogue):
             self.close_engine()
 
     def _check_pongs(self) -> None:
-        connection = self._connection()
-        if connection is not None and not connection.closed and not connection.check_ping_timeout():
-            self._session.complain("no pong in time")
-            return
-        self._session.call_later(min(1.0, self._exchange.ping_timeout / 4), self._check_pongs)
+        if not self._pong_overdue():
+            self._session.call_later(min(1.0, self._exchange.ping_timeout / 4), self._check_pongs)
+
+    def _pong_overdue(self) -> bool:
+        """Whether the client is found to owe a pong; python-engineio ends the connection then."""
+        with self._server.serial:
+            connection = self._connection()
+            if connection is None or connection.closed or connection.check_ping_timeout():
+                return False
+        self._session.complain("no pong in time")
+        return True

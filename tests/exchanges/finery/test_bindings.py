@@ -80,12 +80,32 @@ def test_unbound_while_it_is_gone() -> None:
 def test_feeds_that_stayed_bound_are_renewed_for_a_snapshot() -> None:
     talk = bound()
     talk.hear(["X", 0, "Z", 2], CONNECTED, ["F", "ETH-USD", "Z", 100])
-    assert talk.state("F", "ETH-USD") == "active"
+    assert talk.state("F", "ETH-USD") == "pending"
     assert talk.sent() == [BIND, UNBIND, BIND]
     assert not talk.hear(["F", "ETH-USD", "M", [[], []]])
     assert not talk.hear(["F", "ETH-USD", "U", 0])
-    assert [type(one) for one in talk.hear(SNAPSHOT)] == [events.OrderBook]
+    assert [type(one) for one in talk.hear(SNAPSHOT)] == [events.Gap, events.OrderBook]
+    assert talk.state("F", "ETH-USD") == "active" and talk.of(events.Gap)[-1].recovered
     assert not talk.errors()
+
+
+def test_a_feed_that_stayed_bound_and_tells_its_snapshot_by_itself() -> None:
+    talk = bound()
+    told = talk.hear(["X", 0, "Z", 2], CONNECTED, SNAPSHOT, ["F", "ETH-USD", "Z", 100])
+    assert [type(one) for one in told[-2:]] == [events.Gap, events.OrderBook]
+    assert talk.sent() == [BIND] and talk.state("F", "ETH-USD") == "active"
+    assert not talk.errors()
+
+
+def test_what_a_renewed_feed_tells_before_its_snapshot_is_in_the_gap() -> None:
+    talk = Conversation()
+    talk.bind("O")
+    talk.hear(["O", 0, "S", []], ["X", 0, "Z", 2], CONNECTED, ["O", 0, "Z", 100])
+    talk.now += 5
+    talk.hear(["O", 0, "D", samples.DEAL], ["O", 0, "U", 0], ["O", 0, "S", []])
+    (gap,) = talk.of(events.Gap)
+    assert not gap.recovered and (gap.until - gap.since).total_seconds() == 5
+    assert not talk.of(events.Fill)
 
 
 def test_bound_already_twice() -> None:
@@ -250,7 +270,7 @@ def test_an_unbind_without_an_answer() -> None:
     assert talk.session.state == "READY"
     assert talk.hear(SNAPSHOT) == []
     talk.bind("F", "ETH-USD")
-    talk.hear(["F", "ETH-USD", "Z", 100])
+    talk.hear(["F", "ETH-USD", "Z", 100], ["F", "ETH-USD", "U", 0], SNAPSHOT)
     assert talk.state("F", "ETH-USD") == "active"
 
 

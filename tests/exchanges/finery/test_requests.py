@@ -112,6 +112,30 @@ def test_which_orders_die_with_the_connection(change: calls.Call, reply: Any, di
     assert told == ([] if dies is None else [dies])
 
 
+def test_a_modified_order_dies_with_the_connection_whichever_is_told_first() -> None:
+    """The end of the old order may be told before the answer to the modification; the new one is at risk all the same."""
+    gone = ["ETH-USD", 0, 0, 1, 5501, 900071, 312000000000, 25000000, 25000000, 1718000000000, False]
+    over = [*gone[:4], 5502, *gone[5:]]
+    answer = {"event": "request", "reqId": 2, "reply": {"id": 5502, "origId": 5501, "remainingSize": 5}}
+    for told, dies in (
+        ([["O", 0, "-", gone], answer], [("900071", "5502")]),
+        ([answer, ["O", 0, "-", gone]], [("900071", "5502")]),
+        ([["O", 0, "-", gone]], [("900071", None)]),
+        ([], [("900071", "5501")]),
+        ([["O", 0, "-", gone], {"event": "request", "reqId": 2, "error": 90, "origId": 5501}], []),
+        ([["O", 0, "-", gone], answer, ["O", 0, "-", over]], []),
+        ([["O", 0, "-", gone], ["O", 0, "-", over]], []),
+    ):
+        talk = Conversation()
+        talk.bind("O")
+        talk.ask(added())
+        talk.hear(["O", 0, "S", []], {"event": "request", "reqId": 1, "reply": {"id": 5501, "remainingSize": 25}})
+        talk.ask(calls.modify(5501, 1, 1, None, 10.0), 2)
+        talk.hear(*told)
+        talk.lose()
+        assert [(one.client_order_id, one.id) for one in talk.of(finery.ProbablyCancelled)] == dies
+
+
 def test_answers_to_nothing_that_was_asked() -> None:
     talk = Conversation()
     for ticket in (1, 2):

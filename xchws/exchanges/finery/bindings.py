@@ -121,6 +121,8 @@ class Bindings:
         return [Refused(binding.topic, error)]
 
     def _failed_unasked(self, binding: Optional[Binding], feed: str, code: int, now: float) -> List[Output]:
+        if binding is not None and code == codes.BINDING_EXISTS:
+            return []  # it outlived the loss of the back end, and its snapshot came before this answer
         name = binding.topic.name if binding is not None else feed
         error = ExchangeError(
             f"{NAME}: the feed {name!r} has failed: {codes.words(code)}",
@@ -129,7 +131,7 @@ class Bindings:
             exchange=NAME,
         )
         failure = Failure(error=error, exchange=NAME)
-        if binding is None or not binding.wanted or binding.due is not None or code == codes.BINDING_EXISTS:
+        if binding is None or not binding.wanted or binding.due is not None:
             return [failure]
         binding.book = None
         binding.trouble(now)
@@ -144,12 +146,13 @@ class Bindings:
         return [Failure(error=error, exchange=NAME)]  # what it still says is passed over
 
     def _bound_already(self, binding: Binding, now: float) -> List[Output]:
-        """Bound it is, but no snapshot came: unbind and bind for one, once."""
+        """Bound it is, but no snapshot came: unbind and bind for one, once. It is accepted when that comes, because what is
+        told until then cannot be told from what is left of the binding before."""
         if not binding.wanted or binding.pending:
             return []
         if not binding.renewed:
             binding.renewed = True
-            return [Accepted(binding.topic), binding.send(UNBIND, now), binding.send(BIND, now)]
+            return [binding.send(UNBIND, now), binding.send(BIND, now)]
         if not binding.is_book:
             return [Accepted(binding.topic)]
         binding.wanted = False

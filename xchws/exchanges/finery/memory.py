@@ -1,8 +1,8 @@
-"""Memory: which executions have been told, and which orders die with a connection."""
+"""Memory: which orders die with a connection."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import attrs
 
@@ -24,6 +24,9 @@ class OrdersAtRisk:
 
     def __init__(self) -> None:
         self._orders: Dict[int, Bound] = {}  # the reqId of the request that added it -> the order
+        # The reqId of a modification on its way -> the order that it replaces, and the one to be. Feed O may tell the end of
+        # the one before the answer tells of the other.
+        self._replacing: Dict[int, Tuple[str, Bound]] = {}
 
     def asked(self, req_id: int, method: str, content: Mapping[str, Any]) -> None:
         """A request goes out. Until it is answered, the order may be there."""
@@ -31,10 +34,18 @@ class OrdersAtRisk:
             number = content.get("clientOrderId")
             instrument = str(content.get("instrument", ""))
             self._orders[req_id] = Bound(instrument, None if number is None else str(number))
+        elif method == "mod":
+            original = str(content.get("orderId"))
+            order = next((known for known in self._orders.values() if known.id == original), None)
+            if order is not None:
+                # That the new order is bound to the connection as well is a guess.
+                number = content.get("clientOrderId", order.client_order_id)
+                self._replacing[req_id] = (original, Bound(order.instrument, None if number is None else str(number)))
 
     def refused(self, req_id: int) -> None:
         """The request was refused: there is no such order."""
         self._orders.pop(req_id, None)
+        self._replacing.pop(req_id, None)
 
     def answered(self, req_id: int, method: str, content: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """The request was carried out."""
@@ -47,16 +58,14 @@ class OrdersAtRisk:
             self.gone(None if gone is None else str(gone), None if client_gone is None else str(client_gone))
             return
         order = self._orders.get(req_id)
-        number, original = answer.get("id"), answer.get("origId", content.get("orderId"))
+        if req_id in self._replacing:
+            original, order = self._replacing.pop(req_id)
+            self.gone(original, None)
+            self._orders[req_id] = order
         if order is not None:
+            number, own_number = answer.get("id"), answer.get("clientOrderId")
             order.id = None if number is None else str(number)
-        elif method == "mod" and original is not None:
-            # The new order stands in the old one's place; that it is bound to the connection as well is a guess.
-            order = next((known for known in self._orders.values() if known.id == str(original)), None)
-            if order is not None:
-                client_number = answer.get("clientOrderId", content.get("clientOrderId"))
-                order.id = None if number is None else str(number)
-                order.client_order_id = order.client_order_id if client_number is None else str(client_number)
+            order.client_order_id = order.client_order_id if own_number is None else str(own_number)
         left = answer.get("remainingSize", answer.get("remainingVolume"))
         if order is not None and (left == 0 or answer.get("cancelReason")):
             self._forget(lambda known: known is order)
@@ -79,15 +88,21 @@ class OrdersAtRisk:
             )
         )
 
+        for req_id, (original, order) in list(self._replacing.items()):
+            if order_id != original and client_order_id is not None and order.client_order_id == client_order_id:
+                del self._replacing[req_id]
+
     def _forget(self, which: Callable[[Bound], bool]) -> None:
         for req_id in [req_id for req_id, order in self._orders.items() if which(order)]:
             del self._orders[req_id]
 
     def events(self) -> List[models.ProbablyCancelled]:
         """The connection is lost."""
+        known = {order.id for order in self._orders.values()}
+        replaced = [order for original, order in self._replacing.values() if original not in known]
         return [
             models.ProbablyCancelled(
                 exchange=NAME, symbol=order.instrument, client_order_id=order.client_order_id, id=order.id
             )
-            for order in self._orders.values()
+            for order in (*self._orders.values(), *replaced)
         ]

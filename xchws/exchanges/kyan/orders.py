@@ -49,6 +49,8 @@ class Orders:
         where = {"wire": text, "path": path, "time_ms": envelope.timestamp_ms}
         key = (channel, order.order_id)
         order = order.after(self._session.orders.pop(key, None))
+        if action == "post" and order.instrument_name and not self._session.habits.tells_snapshots:
+            self._take_for_snapshot(channel, envelope, order.instrument_name)
         if not models.is_over(action, order):
             self._session.orders[key] = order
         if channel == MAKER:
@@ -85,6 +87,12 @@ class Orders:
 
     # ------------------------------------------------------------------------------------------------------ snapshots
 
+    def _take_for_snapshot(self, channel: str, envelope: Envelope, instrument: str) -> None:
+        """Where no snapshot has ever come, the orders that rest must have come as single ones: the book is whole without."""
+        for topic in self._topics(channel, envelope, {instrument}):
+            if self._session.topics[topic]:
+                self._session.snapshotted.add(topic)
+
     def is_snapshot(self, envelope: Envelope, text: bytes) -> bool:
         """Whether a message of an unknown type on a book channel looks like a snapshot."""
         try:
@@ -111,7 +119,7 @@ class Orders:
             return [self._complain(text, f"a {envelope.type} without orders")]
         made: List[Event] = []
         orders: List[payloads.Order] = []
-        channel = self._snapshot_channel(envelope)
+        channel = self._snapshot_channel(envelope, found.instrument_name)
         for side, listed, place in lists:
             for index, raw in enumerate(listed):
                 try:
@@ -128,13 +136,14 @@ class Orders:
                 made.append(event("snapshot", order, **where))
         if channel != MAKER:
             where = {"wire": text, "path": path, "time_ms": envelope.timestamp_ms}
-            made += self._gather(channel, envelope.query, found.instrument_name, orders, where)
+            self._session.habits.tells_snapshots = True
+            made += self._gather(channel, envelope, found.instrument_name, orders, where)
         return made
 
     def _gather(
         self,
         channel: str,
-        query: Mapping[str, Any],
+        envelope: Envelope,
         instrument: Optional[str],
         orders: List[payloads.Order],
         where: Dict[str, Any],
@@ -143,14 +152,14 @@ class Orders:
         instruments = {order.instrument_name for order in orders if order.instrument_name}
         if instrument:
             instruments.add(instrument)
-        topics = self._topics(channel, query, instruments)
+        topics = self._topics(channel, envelope, instruments)
         self._session.snapshotted |= topics
         if not instrument:
             # One list for all: what is known and is not in it has no orders any more.
             for known_channel, known in self._session.books:
                 if known_channel == channel and any(channels.covers(topic, channel, known) for topic in topics):
                     instruments.add(known)
-        sides = self._sides(query, topics, orders)
+        sides = self._sides(envelope.query, topics, orders)
         made: List[Event] = []
         for name in sorted(instruments):
             places = {
@@ -164,12 +173,14 @@ class Orders:
             made.append(_book_event(book, name, where))
         return made
 
-    def _topics(self, channel: str, query: Mapping[str, Any], instruments: Set[str]) -> Set[Topic]:
+    def _topics(self, channel: str, envelope: Envelope, instruments: Set[str]) -> Set[Topic]:
         """The subscriptions that a snapshot belongs to."""
         possible = {topic for topic in self._session.topics if topic.channel == channel and channels.gathers(topic)}
-        exact = {topic for topic in possible if channels.matches(topic, query)}
+        told = envelope.subscription is not None
+        exact = {topic for topic in possible if told and channels.matches(topic, envelope.query)}
         fitting = {topic for topic in possible if any(channels.covers(topic, channel, name) for name in instruments)}
-        return exact or fitting or possible
+        accepted = {topic for topic in fitting if self._session.topics[topic]}
+        return exact or accepted or fitting or possible
 
     def _sides(self, query: Mapping[str, Any], topics: Set[Topic], orders: List[payloads.Order]) -> Tuple[str, ...]:
         """The sides that a snapshot speaks of."""
@@ -185,6 +196,7 @@ class Orders:
         """A subscription is no more, or begins anew: a book is only as good as its snapshot."""
         session = self._session
         session.snapshotted.discard(topic)
+        self._told.clear()  # a snapshot in single orders may tell the same again
         for channel, instrument in list(session.books):
             if not self._is_whole(channel, instrument, None):
                 del session.books[(channel, instrument)]
@@ -208,17 +220,23 @@ class Orders:
         books = any(topic.channel in BOOKS for topic in self._session.topics)
         if makers and ((order.maker or "").lower() in makers or not books):
             return MAKER
-        return "orderbook_perps" if (order.instrument_name or "").endswith("-PERPETUAL") else "orderbook_options"
+        return _book_channel(order.instrument_name or "")
 
-    def _snapshot_channel(self, envelope: Envelope) -> str:
+    def _snapshot_channel(self, envelope: Envelope, instrument: Optional[str]) -> str:
         if envelope.type == "ob_maker_orders":
             return MAKER
         if envelope.subscription is not None and envelope.subscription.channel in (*BOOKS, MAKER):
             return envelope.subscription.channel
         if envelope.type in BOOKS:
             return envelope.type
+        if instrument:
+            return _book_channel(instrument)
         used = [topic.channel for topic in self._session.topics if topic.channel in BOOKS]
         return used[0] if used else "orderbook_perps"
+
+
+def _book_channel(instrument: str) -> str:
+    return "orderbook_perps" if instrument.endswith("-PERPETUAL") else "orderbook_options"
 
 
 def _place(order: payloads.Order) -> Optional[Place]:

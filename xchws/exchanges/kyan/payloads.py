@@ -202,13 +202,19 @@ class Order(msgspec.Struct):
     def after(self, earlier: Optional[Order]) -> Order:
         """This order, with what it does not say taken from what was said of it earlier."""
         if earlier is not None:
-            for name in _ORDER_FIELDS:
-                if getattr(self, name) is None:
-                    setattr(self, name, getattr(earlier, name))
+            for names in _ORDER_FACTS:
+                if all(getattr(self, name) is None for name in names):
+                    for name in names:
+                        setattr(self, name, getattr(earlier, name))
         return self
 
 
-_ORDER_FIELDS = tuple(field.name for field in msgspec.structs.fields(Order))
+# Two names of one thing: a snapshot may use one and the changes the other, with another meaning (what is left, what was ordered).
+_NAMESAKES = (("price", "limit_price"), ("amount", "contracts"))
+_ORDER_FACTS = (
+    *_NAMESAKES,
+    *((field.name,) for field in msgspec.structs.fields(Order) if not any(field.name in names for names in _NAMESAKES)),
+)
 
 
 class Snapshot(msgspec.Struct):

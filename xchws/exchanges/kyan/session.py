@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple
 
+import attrs
+
 from xchws.exchanges.kyan import channels, payloads
 from xchws.exchanges.kyan.book import Book
 from xchws.sansio.actions import Topic
@@ -61,6 +63,17 @@ class Numbering:
         return number > last + 1 + (0 if self._only_numbered_count else unnumbered)
 
 
+@attrs.define
+class Habits:
+    """What the exchange has been seen to do.
+
+    Attributes:
+        tells_snapshots: a book began with a message that is a snapshot; otherwise it begins with single orders.
+    """
+
+    tells_snapshots: bool = False
+
+
 class KyanSession:
     """One session at the exchange.
 
@@ -71,11 +84,12 @@ class KyanSession:
         books: (channel, instrument) -> book; snapshotted: the topics whose snapshot has come.
         orders: (channel, order id) -> what was said of it last.
         positions: (margin account, market) -> the instruments that had a position.
-        ready: whether it is live on a connection now.
+        ready: whether it is live on a connection now; habits: what all sessions have seen of the exchange.
     """
 
-    def __init__(self, began_at: float, positions: Dict[Tuple[str, str], Set[str]]) -> None:
+    def __init__(self, began_at: float, positions: Dict[Tuple[str, str], Set[str]], habits: Habits) -> None:
         self.began_at = began_at
+        self.habits = habits
         self.token: Optional[str] = None
         self.ttl = TTL
         self.lost_at = 0.0
@@ -126,6 +140,7 @@ class Memory:
         self.fills = FillMemory()
         self.unauthorized: Set[Topic] = set()
         self._now = now
+        self._habits = Habits()
         self._alive: List[KyanSession] = []
         self._lost: Optional[KyanSession] = None
         self._positions: Dict[Tuple[str, str], Set[str]] = {}
@@ -149,7 +164,7 @@ class Memory:
             session.topics = {topic: True for topic, accepted in session.topics.items() if accepted}
         else:
             living = next((other.positions for other in self._alive if other.ready), self._positions)
-            session = KyanSession(now, living)
+            session = KyanSession(now, living, self._habits)
         self._alive.append(session)
         return session, token
 

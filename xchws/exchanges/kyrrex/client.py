@@ -43,7 +43,12 @@ _OPEN_TIMEOUT = 10.0  # seconds: what every client has by default
 # What a server of Engine.IO says when it refuses a WebSocket, as the bare text or inside JSON: engine.io's server.ts.
 _UNSUPPORTED = "unsupported protocol version"
 # … and when what it got is no request for a WebSocket that it takes. "Bad request" alone says anybody about anything.
-_NO_WEBSOCKET = ("transport unknown", "session id unknown", "bad handshake method", '{"code":3,"message":"bad request"}')
+_NO_WEBSOCKET = (
+    "transport unknown",
+    "session id unknown",
+    "bad handshake method",
+    '{"code":3,"message":"bad request"}',
+)
 _PASSING = frozenset((408, 425, 429))  # the 4xx statuses that pass by themselves
 
 
