@@ -8,7 +8,8 @@ there the session takes the doubles out.
 from __future__ import annotations
 
 import itertools
-from typing import Dict, Optional, Tuple
+from collections import OrderedDict
+from typing import Optional, Tuple
 
 _KEPT = 10_000
 
@@ -25,7 +26,7 @@ class FillMemory:
     def __init__(self, kept: int = _KEPT) -> None:
         self.instants = itertools.count()
         self._kept = kept
-        self._told_at: Dict[Key, int] = {}
+        self._told_at: OrderedDict[Key, int] = OrderedDict()  # which forgets its first in constant time
 
     def view(self) -> FillView:
         """The view of a connection that begins now."""
@@ -40,7 +41,7 @@ class FillMemory:
         if key not in self._told_at:
             self._told_at[key] = next(self.instants)
             if len(self._told_at) > self._kept:
-                del self._told_at[next(iter(self._told_at))]
+                self._told_at.popitem(last=False)
 
 
 class FillView:
@@ -49,7 +50,7 @@ class FillView:
     def __init__(self, memory: FillMemory, began: int) -> None:
         self._memory = memory
         self._began = began
-        self._own: Dict[Key, None] = {}
+        self._own: OrderedDict[Key, None] = OrderedDict()
 
     def is_new(self, *key: Optional[str]) -> bool:
         """Whether it is told for the first time, as far as this connection can know.
@@ -62,6 +63,6 @@ class FillView:
             return False
         self._own[key] = None
         if len(self._own) > _KEPT:
-            del self._own[next(iter(self._own))]
+            self._own.popitem(last=False)
         self._memory.note(key)
         return True
