@@ -120,6 +120,14 @@ def _for_each_pair(client: Any, channel: str, pairs: Sequence[str]) -> List[xchw
     return [getattr(client, f"subscribe_{channel}")(pair) for pair in pairs]
 
 
+def _indodax_channel(client: Any, channel: str, pairs: Sequence[str]) -> List[xchws.Subscription]:
+    if channel == "summary":
+        return [client.subscribe_summary()]
+    if not pairs:
+        raise click.UsageError("which pair? Give one or more: --pair btcidr --pair ethidr")
+    return [getattr(client, f"subscribe_{channel}")(pair) for pair in pairs]
+
+
 def _each_feed(client: Any, channel: str, instruments: Sequence[str]) -> List[xchws.Subscription]:
     if channel not in ("order_book", "global_order_book"):
         return [getattr(client, f"subscribe_{channel}")()]
@@ -191,6 +199,15 @@ LISTENERS = {
         "Own orders and executions on Indodax; INDODAX_KEY and INDODAX_SECRET in the environment.",
         ("environment", "url", "rest_url"),
     ),
+    "indodax-market": Listener(
+        xchws.IndodaxMarket,
+        "Market data on Indodax; needs no credentials. The summary is of all pairs, the other channels are of every --pair.",
+        ("environment", "url"),
+        channels=("ticks", "summary", "trades", "order_book"),
+        default_channels=("trades",),
+        subscribe=_indodax_channel,
+        pair_example="btcidr",
+    ),
     "kyan": Listener(
         xchws.Kyan,
         "Options and perpetuals on Kyan, and own accounts; KYAN_KEY in the environment. The --query goes to every --channel: "
@@ -204,7 +221,7 @@ LISTENERS = {
     ),
     "kyrrex": Listener(
         xchws.Kyrrex,
-        "An account on Kyrrex; KYRREX_KEY and KYRREX_SECRET in the environment, and KYRREX_USER_UUID, if it is not to be asked for.",
+        "An account on Kyrrex; KYRREX_KEY and KYRREX_SECRET in the environment, KYRREX_USER_UUID too, if it is known.",
         ("environment", "url", "rest_url", "path", "engine"),
     ),
     "richamster": Listener(

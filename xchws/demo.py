@@ -23,9 +23,17 @@ import xchws
 from xchws import clock
 from xchws.events import Data, Event, State
 from xchws.exchanges import finery
+from xchws.exchanges.indodax import market_models as indodax_market
 from xchws.exchanges.kyan import models as kyan
 from xchws.exchanges.kyrrex import models as kyrrex
-from xchws.sandbox import FinerySandbox, IndodaxSandbox, KyanSandbox, KyrrexSandbox, RichamsterSandbox
+from xchws.sandbox import (
+    FinerySandbox,
+    IndodaxMarketSandbox,
+    IndodaxSandbox,
+    KyanSandbox,
+    KyrrexSandbox,
+    RichamsterSandbox,
+)
 from xchws.sandbox.jsontext import read, write
 
 _BEAT = 0.7  # seconds after which every market moves again
@@ -44,7 +52,7 @@ class Exhibit:
     """One exchange of the demonstration.
 
     Attributes:
-        name: as in its events.
+        name: as on the command line.
         sandbox: makes the simulated exchange: an ExchangeServer that is a Market, too.
         client: makes the client of a running sandbox and subscribes what is to be seen.
         expected: the events, each as its class and its `raw`, that an entry of the sandbox's `published` has to become.
@@ -95,6 +103,31 @@ def _indodax_expected(published: Any) -> Iterable[Expected]:
     yield xchws.Order, order
     if order["status"] == "FILL":
         yield xchws.Fill, order
+
+
+def _indodax_market_client(sandbox: IndodaxMarketSandbox) -> xchws.Client:
+    client = xchws.IndodaxMarket(url=sandbox.url, token=sandbox.token, backoff=_BACKOFF)
+    client.subscribe_summary()
+    for pair in sandbox.pairs:
+        client.subscribe_ticks(pair)
+        client.subscribe_trades(pair)
+        client.subscribe_order_book(pair)
+    return client
+
+
+_INDODAX_MARKET_CLASSES: Dict[str, Type[Data]] = {
+    indodax_market.TICKS: indodax_market.Tick,
+    indodax_market.TRADES: indodax_market.MarketTrade,
+    indodax_market.ORDER_BOOK: indodax_market.MarketOrderBook,
+    indodax_market.SUMMARY: indodax_market.MarketTicker,
+}
+
+
+def _indodax_market_expected(published: Any) -> Iterable[Expected]:
+    channel, data = published["channel"], published["data"]["data"]
+    (kind,) = (kind for prefix, kind in _INDODAX_MARKET_CLASSES.items() if channel.startswith(prefix))
+    for element in data if isinstance(data, list) else [data]:
+        yield kind, element
 
 
 def _kyan_client(sandbox: KyanSandbox) -> xchws.Client:
@@ -169,6 +202,12 @@ def _richamster_expected(published: Any) -> Iterable[Expected]:
 EXHIBITS = (
     Exhibit("finery", lambda: FinerySandbox(seed=1), _finery_client, _finery_expected, _finery_retold),
     Exhibit("indodax", lambda: IndodaxSandbox(seed=1), _indodax_client, _indodax_expected),
+    Exhibit(
+        "indodax-market",
+        lambda: IndodaxMarketSandbox(seed=1),
+        _indodax_market_client,
+        _indodax_market_expected,
+    ),
     Exhibit("kyan", lambda: KyanSandbox(seed=1), _kyan_client, _kyan_expected),
     Exhibit("kyrrex", lambda: KyrrexSandbox(seed=1), _kyrrex_client, _kyrrex_expected),
     Exhibit("richamster", lambda: RichamsterSandbox(seed=1), _richamster_client, _richamster_expected),
@@ -313,6 +352,7 @@ _WORDS: Dict[Type[Event], Callable[[Any], str]] = {
     xchws.Trade: lambda event: f"trade   {event.symbol} {event.side} {event.quantity} at {event.price}",
     xchws.Balance: lambda event: f"balance {event.asset} {event.free} free, {event.locked} locked",
     xchws.Transfer: lambda event: f"{event.direction} {event.asset} {event.amount}: {event.status}",
+    indodax_market.Tick: lambda event: f"tick    {event.symbol} {event.quantity} at {event.price}",
     kyrrex.DepositAddress: lambda event: f"address {event.asset} {event.address}",
     xchws.OrderBook: _book,
     xchws.Position: lambda event: f"position {event.symbol} {event.quantity} with {event.account}",
@@ -440,7 +480,7 @@ class _Course:
                 stand.take(event)
                 words = _words(event)
                 if words is not None:
-                    self._screen.say(f"{_moment(clock.utc_now())}  {stand.exhibit.name:11} {words}")
+                    self._screen.say(f"{_moment(clock.utc_now())}  {stand.exhibit.name:14} {words}")
                     if isinstance(event, Data):
                         stand.last = words
         if news:
@@ -478,7 +518,7 @@ def run(exhibits: Sequence[Exhibit], duration: float, console: Optional[Console]
 def _summary(stands: Sequence[_Stand]) -> int:
     """Say what became of everything; the exit status."""
     total: Counter[str] = Counter()
-    print("\n            events   arrived   in the gap   recovered   reconnects   lost   twice")
+    print("\n               events   arrived   in the gap   recovered   reconnects   lost   twice")
     for stand in stands:
         found = stand.account()
         reconnects = stand.client.status().reconnects
@@ -486,7 +526,7 @@ def _summary(stands: Sequence[_Stand]) -> int:
         unheard = found.silent - found.recovered
         total.update(events=arrived, gap=unheard, reconnects=reconnects, lost=found.missing, twice=found.surplus)
         print(
-            f"{stand.exhibit.name:11} {found.due + found.silent:6} {arrived:9} {unheard:12} {found.recovered:11} "
+            f"{stand.exhibit.name:14} {found.due + found.silent:6} {arrived:9} {unheard:12} {found.recovered:11} "
             f"{reconnects:12} {found.missing:6} {found.surplus:7}"
         )
     for stand in stands:

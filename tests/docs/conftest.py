@@ -11,11 +11,12 @@ import pytest
 import xchws
 from tests.docs.pages import Block
 from xchws import clock
+from xchws.exchanges.finery import client as finery_client
 from xchws.exchanges.indodax import client as indodax_client
 from xchws.exchanges.kyan import client as kyan_client
 from xchws.exchanges.kyrrex import client as kyrrex_client
 from xchws.exchanges.richamster import client as richamster_client
-from xchws.sandbox import IndodaxSandbox, KyanSandbox, KyrrexSandbox, RichamsterSandbox
+from xchws.sandbox import FinerySandbox, IndodaxSandbox, KyanSandbox, KyrrexSandbox, RichamsterSandbox
 
 WAIT = 20.0  # seconds, for all that a block waits for
 _TICK = 0.02  # seconds between two looks at what the block has said
@@ -130,6 +131,17 @@ def _run_on_kyan(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
         _run(block, {"key": exchange.key}, lambda: xchws.Kyan(exchange.key, backoff=QUICK), exchange)
 
 
+def _run_on_finery(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FinerySandbox(seed=1) as exchange:
+        monkeypatch.setitem(finery_client._ENVIRONMENTS, "production", exchange.url)
+        _run(
+            block,
+            {"key": exchange.key, "secret": exchange.secret},
+            lambda: xchws.Finery(exchange.key, exchange.secret, backoff=QUICK),
+            exchange,
+        )
+
+
 def _run_tests(block: Block, _monkeypatch: pytest.MonkeyPatch) -> None:
     names: Dict[str, Any] = {}
     exec(compile("\n" * (block.line - 1) + block.text, block.name, "exec"), names)
@@ -140,6 +152,7 @@ def _run_tests(block: Block, _monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 RUNNERS = {
+    "finery": _run_on_finery,
     "indodax": _run_on_indodax,
     "kyan": _run_on_kyan,
     "kyrrex": _run_on_kyrrex,

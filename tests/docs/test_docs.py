@@ -26,7 +26,7 @@ from tests.docs.pages import PAGES, ROOT, Block
 from xchws import errors
 from xchws.cli import LISTENERS
 from xchws.hooks import Hook
-from xchws.sandbox import IndodaxSandbox, KyrrexSandbox, RichamsterSandbox
+from xchws.sandbox import FinerySandbox, IndodaxSandbox, KyrrexSandbox, RichamsterSandbox
 
 README = ROOT / "README.md"
 
@@ -291,6 +291,23 @@ def test_every_page_is_whole(client_class: Type[xchws.Client]) -> None:
     assert {one.name for one in parameters if one.kind is not one.VAR_KEYWORD} - {"self"} <= arguments
 
 
+def _finery(exchange: Any) -> xchws.Client:
+    exchange.settlement("EUR", 5)  # the walk settles nothing; the snapshots tell of these
+    exchange.transaction("BTC", 5)
+    exchange.limit_change(gross_limit=5)
+    client = xchws.Finery(exchange.key, exchange.secret, url=exchange.url, backoff=QUICK)
+    for subscribe in (
+        client.subscribe_orders,
+        client.subscribe_positions,
+        client.subscribe_limits,
+        client.subscribe_settlements,
+        client.subscribe_settlement_transactions,
+    ):
+        subscribe()
+    client.subscribe_order_book("BTC-EUR")
+    return client
+
+
 def _indodax(exchange: Any) -> xchws.Client:
     return xchws.Indodax(exchange.key, exchange.secret, url=exchange.url, rest_url=exchange.rest_url, backoff=QUICK)
 
@@ -313,6 +330,7 @@ def _richamster(exchange: Any) -> xchws.Client:
 
 
 WALKS: Tuple[Tuple[Any, Callable[[Any], xchws.Client]], ...] = (
+    (FinerySandbox, _finery),
     (IndodaxSandbox, _indodax),
     (KyrrexSandbox, _kyrrex),
     (RichamsterSandbox, _richamster),

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from xchws.events import Data, Event, Failure, Other, Path
+from xchws.events import Data, Event, Failure, OrderBook, Other, Path
 from xchws.exchanges.kyan import channels, models, payloads, wire
 from xchws.exchanges.kyan.account import Account
 from xchws.exchanges.kyan.channels import NAME
 from xchws.exchanges.kyan.orders import CHANGES, Orders
-from xchws.exchanges.kyan.session import KyanSession
+from xchws.exchanges.kyan.session import Habits, KyanSession
 from xchws.exchanges.kyan.wire import Envelope
 from xchws.sansio.fills import FillView
 from xchws.sansio.protocol import UNREADABLE
@@ -167,14 +167,19 @@ class Feed:
         ]
 
 
-def identity(event: Data) -> Optional[Tuple[Any, ...]]:
+def identity(event: Data, habits: Habits) -> Optional[Tuple[Any, ...]]:
     """What makes two events of two overlapping connections the same one: the payload, for the envelopes differ.
 
     None for what only the connection in use is to tell: positions, which come every second with nothing in them that tells two
-    ticks apart, and snapshots, which may be older than what has been told already.
+    ticks apart, and snapshots, which may be older than what has been told already. Where books begin with single orders, any
+    such order may be part of a snapshot.
     """
     envelope, _ = wire.envelope_of(event._wire)
-    if envelope.type == "position" or (envelope.channel in _ORDERS and envelope.type not in CHANGES):
+    if envelope.type == "position":
+        return None
+    if isinstance(event, _ORDERS) and envelope.type not in CHANGES:
+        return None
+    if isinstance(event, _BOOKS) and envelope.type == "post_order" and not habits.tells_snapshots:
         return None
     payload = bytes(envelope.data) if envelope.has_data else event._wire
     if isinstance(event, Other):
@@ -183,4 +188,5 @@ def identity(event: Data) -> Optional[Tuple[Any, ...]]:
     return (type(event).__name__, event.symbol, envelope.type, payload)
 
 
-_ORDERS = channels.BOOKS | {channels.MAKER}
+_BOOKS = (models.BookOrder, OrderBook)
+_ORDERS = (*_BOOKS, models.Order)

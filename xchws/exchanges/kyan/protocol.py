@@ -334,4 +334,4 @@ class KyanProtocol(Protocol):
         return []
 
     def identity(self, event: Data) -> Optional[Hashable]:
-        return feed.identity(event)
+        return feed.identity(event, self._session.habits)
