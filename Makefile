@@ -55,5 +55,5 @@ format:
 
 clean:
 	rm -rf .venv .venvs build dist *.egg-info .coverage .coverage.* htmlcov
-	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .interop .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find xchws tests examples docs benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

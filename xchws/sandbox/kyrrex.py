@@ -302,6 +302,8 @@ class KyrrexSandbox(KyrrexMarket, ExchangeServer):
         if code is None:
             return None
         session.complain(f"handshake: {HANDSHAKE_ERRORS[code]}")
+        if upgrade:
+            return Refusal(400, HANDSHAKE_ERRORS[code], {"Content-Type": "text/html"})
         body = compact({"code": code, "message": HANDSHAKE_ERRORS[code]})
         return Refusal(400, body, {"Content-Type": "application/json"})
 
