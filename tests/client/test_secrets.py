@@ -50,7 +50,13 @@ def shown(error: Any) -> List[str]:
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        texts += [str(one), repr(one), repr(one.args), repr(vars(one)), "".join(traceback.format_exception_only(type(one), one))]
+        texts += [
+            str(one),
+            repr(one),
+            repr(one.args),
+            repr(vars(one)),
+            "".join(traceback.format_exception_only(type(one), one)),
+        ]
         waiting += [one.__cause__, one.__context__]
     return texts
 

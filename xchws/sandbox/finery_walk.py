@@ -50,13 +50,15 @@ class FineryWalk(FineryTrading, FinerySettlements, FineryLimits):
             self.cancel(chooser.choice(own))
         elif luck < 0.55:
             self._take(chooser)
+        elif luck < 0.57:
+            self._change_limit(chooser)
         else:
             self._quote(chooser, quotes)
 
     def _step_small(self, chooser: random.Random, limit: int) -> None:
         own, quotes = self._walked_orders()
         if limit < 2:
-            self.limit_change(gross_limit=1_000_000 * UNIT, utilization=chooser.randint(0, 500_000) * UNIT)
+            self._change_limit(chooser)
         elif limit >= PART and own and chooser.random() < 0.3:
             order = chooser.choice(own)
             if order.left > 1:
@@ -65,6 +67,9 @@ class FineryWalk(FineryTrading, FinerySettlements, FineryLimits):
             self._place_walked(chooser, own=True)
         else:
             self._quote(chooser, quotes)
+
+    def _change_limit(self, chooser: random.Random) -> None:
+        self.limit_change(gross_limit=1_000_000 * UNIT, utilization=chooser.randint(0, 500_000) * UNIT)
 
     def _quote(self, chooser: random.Random, quotes: List[FineryOrder]) -> None:
         if len(quotes) >= QUOTES or (quotes and chooser.random() < 0.35):
