@@ -202,7 +202,7 @@ LISTENERS = {
     "indodax-market": Listener(
         xchws.IndodaxMarket,
         "Market data on Indodax; needs no credentials. The summary is of all pairs, the other channels are of every --pair.",
-        ("environment", "url"),
+        ("environment", "url", "token"),
         channels=("ticks", "summary", "trades", "order_book"),
         default_channels=("trades",),
         subscribe=_indodax_channel,
@@ -237,6 +237,7 @@ _ARGUMENT_HELP = {
     "environment": "Which of the exchange's environments, such as demo; production by default.",
     "url": "The complete stream address instead of the exchange's.",
     "rest_url": "The REST base (no path) instead of the exchange's.",
+    "token": "The token instead of the one that the exchange publishes for everybody.",
     "origin": "The Origin header to send; none by default.",
     "path": "The stream's path, where the url has none.",
     "engine": "The version of Engine.IO, 4 or 3; 4 by default.",

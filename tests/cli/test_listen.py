@@ -14,7 +14,7 @@ import pytest
 import xchws
 from tests.cli.program import ROOT, WAIT, Program, environment
 from xchws.cli import main
-from xchws.sandbox import IndodaxSandbox, KyrrexSandbox, RichamsterSandbox
+from xchws.sandbox import IndodaxMarketSandbox, IndodaxSandbox, KyrrexSandbox, RichamsterSandbox
 
 XCHWS = ("-m", "xchws")
 
@@ -189,6 +189,27 @@ def test_kyrrex() -> None:
     assert exchange.secret not in program.output and program.errors == ""
 
 
+def test_indodax_market() -> None:
+    with IndodaxMarketSandbox() as exchange:
+        addresses = ("--url", exchange.url, "--token", exchange.token)
+        channels = ("--channel", "summary,trades,order_book")
+        arguments = (*addresses, "--pair", "btcusdt", *channels, "--json", "--count", "3")
+        with Program(*XCHWS, "listen", "indodax-market", *arguments, "--on", "ticker,trade,order_book") as program:
+            for channel in ("market:summary-24h", "market:trade-activity-btcusdt", "market:order-book-btcusdt"):
+                exchange.wait_for_subscriber(channel, timeout=WAIT)
+            exchange.trade("btcusdt", "sell", "97012.50", base="0.10")
+            exchange.summary("btcusdt")
+            exchange.order_book("btcusdt", bids=[("97012", "1.5")], asks=[])
+            assert program.end() == 0
+        assert exchange.complaints == []
+    trade, day, book = objects(program)
+    assert (trade["event"], trade["symbol"], trade["side"]) == ("MarketTrade", "btcusdt", "sell")
+    assert (trade["price"], trade["quantity"], trade["quote_quantity"]) == ("97012.50", "0.10", "9701.25")
+    assert (day["event"], day["last"], day["volume"]) == ("MarketTicker", "97012.50", "0.1")
+    assert (book["event"], book["bids"], book["asks"]) == ("MarketOrderBook", [["97012", "1.5"]], [])
+    assert program.errors == ""
+
+
 def test_a_given_origin_is_sent() -> None:
     with RichamsterSandbox(require_origin="https://richamster.com") as exchange:
         arguments = ("--pair", "BTC/UAH", "--origin", "https://richamster.com", "--on", "connect", "--count", "1")
@@ -273,6 +294,8 @@ def test_one_subscription_of_two_refused(richamster: RichamsterSandbox) -> None:
         (("indodax", "--count", "0"), "--count"),
         (("indodax", "--duration", "-1"), "--duration"),
         (("indodax", "--origin", "https://indodax.com"), "No such option"),
+        (("indodax-market",), "--pair btcidr"),
+        (("indodax-market", "--pair", "BTC_IDR"), "did you mean 'btcidr'?"),
         (("richamster",), "--pair BTC/UAH"),
         (("richamster", "--pair", "btc-uah"), "did you mean 'BTC/UAH'?"),
         (("richamster", "--pair", "BTC/UAH", "--channel", "trade"), "did you mean 'trades'?"),

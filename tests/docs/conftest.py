@@ -13,10 +13,18 @@ from tests.docs.pages import Block
 from xchws import clock
 from xchws.exchanges.finery import client as finery_client
 from xchws.exchanges.indodax import client as indodax_client
+from xchws.exchanges.indodax import market_client as indodax_market_client
 from xchws.exchanges.kyan import client as kyan_client
 from xchws.exchanges.kyrrex import client as kyrrex_client
 from xchws.exchanges.richamster import client as richamster_client
-from xchws.sandbox import FinerySandbox, IndodaxSandbox, KyanSandbox, KyrrexSandbox, RichamsterSandbox
+from xchws.sandbox import (
+    FinerySandbox,
+    IndodaxMarketSandbox,
+    IndodaxSandbox,
+    KyanSandbox,
+    KyrrexSandbox,
+    RichamsterSandbox,
+)
 
 WAIT = 20.0  # seconds, for all that a block waits for
 _TICK = 0.02  # seconds between two looks at what the block has said
@@ -108,6 +116,12 @@ def _run_on_indodax(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
 
+def _run_on_indodax_market(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    with IndodaxMarketSandbox(seed=1) as exchange:
+        monkeypatch.setitem(indodax_market_client._ENVIRONMENTS, "production", (exchange.url, exchange.token))
+        _run(block, {}, lambda: xchws.IndodaxMarket(backoff=QUICK), exchange)
+
+
 def _run_on_richamster(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     with RichamsterSandbox(seed=1) as exchange:
         monkeypatch.setattr(richamster_client, "_URL", exchange.url)
@@ -154,6 +168,7 @@ def _run_tests(block: Block, _monkeypatch: pytest.MonkeyPatch) -> None:
 RUNNERS = {
     "finery": _run_on_finery,
     "indodax": _run_on_indodax,
+    "indodax_market": _run_on_indodax_market,
     "kyan": _run_on_kyan,
     "kyrrex": _run_on_kyrrex,
     "richamster": _run_on_richamster,

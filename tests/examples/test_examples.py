@@ -9,10 +9,18 @@ from typing import Any, Iterator
 import pytest
 
 from tests.cli.program import ROOT, WAIT, Program
-from xchws.sandbox import FinerySandbox, IndodaxSandbox, KyanSandbox, KyrrexSandbox, RichamsterSandbox
+from xchws.sandbox import (
+    FinerySandbox,
+    IndodaxMarketSandbox,
+    IndodaxSandbox,
+    KyanSandbox,
+    KyrrexSandbox,
+    RichamsterSandbox,
+)
 
 FINERY = ("finery_orders.py",)
 INDODAX = ("orders.py", "wait_for_fill.py", "loop_over_events.py", "legacy_bot.py")
+INDODAX_MARKET = ("indodax_market.py",)
 KYAN = ("kyan_market.py",)
 KYRREX = ("kyrrex_account.py",)
 RICHAMSTER = ("market_data.py", "forked_workers.py")
@@ -28,6 +36,13 @@ def finery() -> Iterator[FinerySandbox]:
 @pytest.fixture
 def indodax() -> Iterator[IndodaxSandbox]:
     with IndodaxSandbox() as exchange:
+        yield exchange
+    assert exchange.complaints == []
+
+
+@pytest.fixture
+def indodax_market() -> Iterator[IndodaxMarketSandbox]:
+    with IndodaxMarketSandbox() as exchange:
         yield exchange
     assert exchange.complaints == []
 
@@ -69,7 +84,7 @@ def ended_well(program: Program) -> None:
 
 
 def test_every_example_is_run_here() -> None:
-    assert sorted(FINERY + INDODAX + KYAN + KYRREX + RICHAMSTER) == sorted(
+    assert sorted(FINERY + INDODAX + INDODAX_MARKET + KYAN + KYRREX + RICHAMSTER) == sorted(
         path.name for path in Path(ROOT, "examples").glob("*.py")
     )
 
@@ -253,6 +268,35 @@ def test_finery_orders_refused(finery: FinerySandbox) -> None:
 
 def test_finery_orders_end_by_themselves(finery: FinerySandbox) -> None:
     with finery_orders(finery, "--seconds", "1") as program:
+        ended_well(program)
+
+
+def test_indodax_market(indodax_market: IndodaxMarketSandbox) -> None:
+    exchange = indodax_market
+    addresses = ("--url", exchange.url, "--token", exchange.token)
+    with Program("examples/indodax_market.py", "btcusdt", *addresses) as program:
+        for channel in ("market:summary-24h", "market:trade-activity-btcusdt", "market:order-book-btcusdt"):
+            exchange.wait_for_subscriber(channel, timeout=WAIT)
+        exchange.trade("btcusdt", "buy", "97013.50", base="0.25")
+        assert program.line() == "trade btcusdt buy 0.25 at 97013.50"
+        exchange.order_book("btcusdt", bids=[("97013", "1.5"), ("97012", "2")], asks=[])
+        assert program.line() == "book btcusdt bid 1.5 at 97013 ask none"
+        exchange.summary("btcusdt")
+        assert program.line() == "24 h btcusdt last 97013.50 low 97012.5 high 97013.50 volume 0.25"
+        exchange.refuse(503)
+        exchange.drop()
+        exchange.trade("btcusdt", "sell", "97012", base="0.5")
+        exchange.accept()
+        assert "1006" in program.line("trouble")
+        assert program.line("gap market:trade-activity-btcusdt").endswith(" closed")
+        assert program.line("trade") == "trade btcusdt sell 0.5 at 97012"
+        program.interrupt()
+        ended_well(program)
+
+
+def test_indodax_market_ends_by_itself(indodax_market: IndodaxMarketSandbox) -> None:
+    variables = {"XCHWS_URL": indodax_market.url, "XCHWS_TOKEN": indodax_market.token}
+    with Program("examples/indodax_market.py", "--seconds", "1", **variables) as program:
         ended_well(program)
 
 
