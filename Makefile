@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
-# One process a core, each with whole files of tests.
-PARALLEL ?= -n auto --dist loadfile
+# Four processes, each with whole files of tests: much of a test's time is waiting.
+PARALLEL ?= -n 4 --dist loadfile
 
 VENV := .venv
 BIN := $(VENV)/bin

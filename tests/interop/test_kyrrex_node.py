@@ -1,33 +1,24 @@
 """Kyrrex's Socket.IO with those who made it: our client against Node's server, Node's client against the simulated exchange.
 
-The npm packages are installed once, into .interop/; without node, npm or a way to the packages the tests are skipped.
 Sources: https://socket.io/docs/v4/ and the sample on https://docs.kyrrex.com/websocket, read 2026-11.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import queue
-import shutil
-import subprocess
-import tempfile
-import threading
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, Iterator, List, Tuple
+from typing import Any, Iterator, List, Tuple
 
 import pytest
 
 import xchws
 from xchws.sandbox import KyrrexSandbox
 
+from .node import WAIT, Node
+
 pytestmark = pytest.mark.interop
 
-CACHE = Path(__file__).resolve().parent.parent.parent / ".interop"
-PACKAGES = ("socket.io@4", "socket.io-client@4")
-WAIT = 20.0  # seconds
-INSTALL = 180.0  # seconds
 QUICK = xchws.Backoff(initial=0.01, maximum=0.05)
 KEY, SECRET, UUID = "an-api-key", "an-api-secret", "dfgkh45p8"
 
@@ -113,80 +104,6 @@ for (const name of ['customer', 'deposit', 'order', 'withdrawal', 'trade', 'depo
 }
 process.stdin.on('end', () => { ioClient.disconnect(); process.exit(0); }).resume();
 """
-
-
-@pytest.fixture(scope="session")
-def packages() -> Path:
-    """Where Node finds the packages."""
-    npm = shutil.which("npm")
-    if shutil.which("node") is None or npm is None:
-        pytest.skip("node and npm are not installed")
-    modules = CACHE / "node_modules"
-    if not modules.is_dir():
-        CACHE.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as made:
-            command = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", made, *PACKAGES]
-            try:
-                done = subprocess.run(command, cwd=made, capture_output=True, text=True, timeout=INSTALL)
-            except subprocess.TimeoutExpired:
-                pytest.skip(f"npm did not install {', '.join(PACKAGES)} within {INSTALL:g} s")
-            if done.returncode:
-                pytest.skip(f"npm cannot install {', '.join(PACKAGES)}: {done.stderr.strip()[:120]}")
-            try:
-                (Path(made) / "node_modules").rename(modules)
-            except OSError:
-                assert modules.is_dir(), "another process of the tests was faster"
-    return modules
-
-
-class Node:
-    """A script in a Node process; what it says are lines of JSON. It ends when its input ends."""
-
-    def __init__(self, packages: Path, script: str, **options: Any) -> None:
-        self._process = subprocess.Popen(
-            ["node", "-e", script, json.dumps(options)],
-            env={"NODE_PATH": str(packages), "PATH": os.environ["PATH"]},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-        self._said: queue.Queue[List[Any]] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,))
-
-    def __enter__(self) -> Node:
-        self._reader.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(WAIT)
-        finally:
-            self._process.kill()
-            self._process.wait()
-            self._reader.join()
-            self._process.stdout.close()
-
-    def _read(self, pipe: IO[str]) -> None:
-        for line in pipe:
-            self._said.put(json.loads(line))
-
-    def tell(self, *words: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(words) + "\n")
-        self._process.stdin.flush()
-
-    def hear(self, kind: str) -> List[Any]:
-        """The next that begins with this word; what comes before it is passed over."""
-        while True:
-            said = self._said.get(timeout=WAIT)
-            if said[0] == kind:
-                return said[1:]
-
-    def take(self, count: int) -> List[List[Any]]:
-        return [self._said.get(timeout=WAIT) for _ in range(count)]
 
 
 def serving(packages: Path, **options: Any) -> Node:

@@ -93,9 +93,10 @@ class Market:
             raise ValueError("the rate must be above 0 events per second")
         self.pause()
         stop = threading.Event()
-        self._stop = stop
-        self._runner = threading.Thread(target=self._run, args=(rate, stop), name="sandbox-market", daemon=True)
-        self._runner.start()
+        runner = threading.Thread(target=self._run, args=(rate, stop), name="sandbox-market", daemon=True)
+        runner.start()
+        # Noted only now: a Ctrl-C before leaves nothing that pause() could not join.
+        self._stop, self._runner = stop, runner
 
     def pause(self) -> None:
         """End ``run()``; returns when the last event is out."""

@@ -367,6 +367,10 @@ class Session:
         self.headers = {name.lower(): value for name, value in request.headers.raw_items()}
         self._server.record.add(Received("handshake", self.number, method="GET", path=self.path, headers=self.headers))
         refusal = self._server.process_request(self)
+        if not self.headers.get("sec-websocket-protocol", "none").strip():
+            # An empty list of subprotocols, which centrifuge-python 0.5 sends: to websockets a broken handshake, to
+            # gorilla/websocket's Subprotocols() (read 2026-11) the same as none.
+            del request.headers["Sec-WebSocket-Protocol"]
         with self._lock:
             response = self._protocol.accept(request) if refusal is None else refusal.response()
             self._protocol.send_response(response)
