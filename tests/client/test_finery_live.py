@@ -1060,7 +1060,6 @@ def signatures_of(exchange: FinerySandbox) -> List[str]:
 
 def test_many_clients_in_one_process(finery: FinerySandbox, make: Make) -> None:
     finery.rising_nonce = False  # the newer rule: handshakes made at the same time may arrive in another order
-    before = threading.active_count()
     clients = [make() for _ in range(10)]
     seen = [client.expect(xchws.Order) for client in clients]
     for client in clients:
@@ -1072,5 +1071,6 @@ def test_many_clients_in_one_process(finery: FinerySandbox, make: Make) -> None:
         expectation.result(WAIT)
     for client in clients:
         assert client.stop()
-    assert threading.active_count() <= before + 1 + len(finery.sessions)
+    left = [thread.name for thread in threading.enumerate() if thread.name.endswith(("owner", "callbacks"))]
+    assert left == []
     assert finery.complaints == []

@@ -95,7 +95,7 @@ class Http:
             return self._call(method, url, body, headers)
         except requests.RequestException as error:
             failure = f"{type(error).__name__}: {error}"
-        except OSError as error:  # urllib3 lets some through
+        except (OSError, ValueError) as error:  # urllib3 lets some through
             failure = f"{type(error).__name__}: {error}"
         where = self._secrets.redact(url.split("?", 1)[0])
         # Raised outside the except clause: the chain would carry the request.
