@@ -275,10 +275,12 @@ class Client:
             loop = Loop(
                 self._session, self._exchange, http, dialler, self._publish, self._settle, self._resolve, self._finish
             )
+            self._loop = loop
+            if self._stopped_unstarted:  # stop() came meanwhile, from another thread or a signal handler
+                raise StateError(f"{self._exchange.name}: a stopped client cannot be started; make a new one")
             _started.add(self)
             self._dispatcher.start()
             loop.thread.start()
-            self._loop = loop
         if timeout is not None:
             self.wait_ready(timeout)
 
@@ -321,9 +323,10 @@ class Client:
         checked_timeout(timeout)
         if self._forked:
             return True  # nothing of this copy lives
+        if self._loop is None:
+            self._stopped_unstarted = True  # start() looks at it once more after it has set _loop
         loop = self._loop
-        if loop is None:
-            self._stopped_unstarted = True
+        if loop is None or self._stopped_unstarted:
             self._session.stop(clock.monotonic())
             self._finish(None)
             return True
@@ -360,12 +363,14 @@ class Client:
                     self.start()
                 self._check_process()
                 self._check_wait("run_forever")
+                # In pieces, because on Windows a wait without end cannot be interrupted.
                 while not self._finished.wait(1.0):
-                    pass  # in pieces, because on Windows a wait without end cannot be interrupted
+                    pass
+                while not self._dispatcher.abandoned and not self._dispatcher.join(clock.monotonic() + 1.0):
+                    pass
             except KeyboardInterrupt:
                 self.stop()
                 return
-        self._dispatcher.join(None)
         if self._error is not None:
             raise self._error
 
@@ -621,6 +626,7 @@ def _seconds(exchange: Exchange, argument: str, value: float) -> float:
 def _after_fork_in_child() -> None:
     for client in list(_started):
         client._forked = True
+        client._dispatcher.forsake()
         if client._loop is not None:
             client._loop.forsake()
     _started.clear()

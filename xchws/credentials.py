@@ -6,6 +6,7 @@ that it got on the way too, and takes them out of any text from outside before i
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Optional
 from urllib.parse import quote, quote_plus
@@ -40,7 +41,8 @@ class Secrets:
     def _arrange(self) -> None:
         known: set[str] = set()
         for text in (*self._lasting, *self._passing):
-            known.update((text, quote(text, safe=""), quote_plus(text)))
+            escaped = json.dumps(text)[1:-1]
+            known.update((text, quote(text, safe=""), quote_plus(text), escaped, escaped.replace("/", "\\/")))
         # A secret may hold another one (a URL its signature): the longest goes first, or its rest would stay.
         self._texts = tuple(sorted(known, key=lambda text: (-len(text), text)))
 

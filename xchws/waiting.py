@@ -97,7 +97,7 @@ class Expectation(Generic[E]):
         try:
             if not self._wanted.matches(event):
                 return False
-        except Exception as raised:
+        except BaseException as raised:  # sys.exit() too: the owner thread must live
             error = CallbackError(f"the where of an expectation raised {type(raised).__name__}: {raised}", event=event)
             error.__cause__ = raised
             self._error = error
@@ -170,7 +170,14 @@ class EventStream(Generic[E]):
 
     def offer(self, event: Event) -> bool:
         """On the owner thread: take an event if it fits."""
-        if self._wanted.matches(event):
+        try:
+            wanted = self._wanted.matches(event)
+        except Exception as raised:
+            error = CallbackError(f"a filter of events() raised {type(raised).__name__}", event=event)
+            error.__cause__ = raised
+            self.fail(error)
+            return True
+        if wanted:
             with self._lock:
                 if self._dropped or len(self._events) >= self._capacity:
                     self._dropped += 1

@@ -59,6 +59,11 @@ class Dispatcher:
         """How many events wait."""
         return len(self._queue) + self._in_hand
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether what waited has been given up."""
+        return self._abandoned
+
     def start(self) -> None:
         """Start the callbacks thread, if there is one."""
         if self.thread is not None:
@@ -106,6 +111,10 @@ class Dispatcher:
                 registration.latest[key] = event
         return queued
 
+    def forsake(self) -> None:
+        """In a forked child: deliver nothing more, for the parent does."""
+        self._abandoned = True
+
     def close(self) -> None:
         """Nothing more will be put; the thread ends when the queue is empty."""
         with self._filled:
@@ -142,11 +151,12 @@ class Dispatcher:
                 self._in_hand = len(batch)
             for waiting in batch:
                 if self._abandoned:
-                    break
+                    return  # given up at stop(), or this is a copy in a forked child
                 if isinstance(waiting, _Newest):
                     with self._lock:
                         event = waiting.registration.latest.pop(waiting.key)
-                    self._call(waiting.registration, event)
+                    if not waiting.registration.removed:
+                        self._call(waiting.registration, event)
                 else:
                     self._deliver(waiting)
                 self._in_hand -= 1
@@ -154,6 +164,8 @@ class Dispatcher:
 
     def _deliver(self, event: Event) -> None:
         for registration in self._registry.routes(type(event)):
+            if self._abandoned:
+                return
             if (self._inline or registration.when_slow != LATEST) and registration.matches(event):
                 self._call(registration, event)
 
@@ -167,9 +179,13 @@ class Dispatcher:
         self.callback_failures += 1
         kind = type(raised).__name__
         text = f"the callback {registration.name} raised {kind} on {type(event).__name__}"
+        try:
+            said = str(raised)
+        except Exception:  # whatever it is, this thread must live
+            said = "(its text cannot be read)"
         _log.error("%s: %s", self._name, text, exc_info=raised)
         if isinstance(event, Failure):
             return  # on_error itself raised: to tell on_error again would go round in a circle
-        error = CallbackError(f"{self._name}: {text}: {raised}", callback=registration.function, event=event)
+        error = CallbackError(f"{self._name}: {text}: {said}", callback=registration.function, event=event)
         error.__cause__ = raised
         self._deliver(Failure(error=error, exchange=event.exchange))

@@ -27,6 +27,7 @@ from xchws.transports.route import Route
 _log = logging.getLogger("xchws")
 
 _LINGER = 1.0  # seconds for which an ended connection may still send its close frame and read the peer's
+_PATIENCE = 3600.0  # seconds for one select at most
 _READS = 8  # batches of one socket between two looks at the others, the mailbox and the timers
 
 Command = Callable[[float], List[Effect]]
@@ -104,6 +105,7 @@ class Loop:
     def _run(self) -> None:
         try:
             self._do(self._session.start(clock.monotonic()))
+            self._deliver()
             while not self._over or self._lingering:
                 self._turn()
         except BaseException as error:  # nothing may end this thread unseen
@@ -113,7 +115,7 @@ class Loop:
                 f"{self._exchange.secrets.redact(str(error))}",
                 exchange=self._exchange.name,
             )
-            self._stop_hard()
+            self._stop_hard(self._error)
         finally:
             self._release()
             self._finished(self._error)
@@ -146,7 +148,8 @@ class Loop:
         due = self._session.deadline()
         if due is not None:
             times.append(due)
-        return max(0.0, min(times) - clock.monotonic()) if times else None
+        # In pieces: epoll takes no more than some 24 days, and Retry-After may say anything.
+        return min(_PATIENCE, max(0.0, min(times) - clock.monotonic())) if times else None
 
     def _drain_wakes(self) -> None:
         try:
@@ -299,7 +302,8 @@ class Loop:
             try:
                 outcome = work()
             except XchwsError as error:
-                outcome = failed(error)
+                # Its frames hold what was sent, keys and signatures among it: a crash reporter would show them.
+                outcome = failed(error.with_traceback(None))
             except BaseException as error:  # a fault of ours or of a user's function: the client must hear of it
                 _log.exception("%s: %s failed", self._exchange.name, name)
                 text = f"{self._exchange.name}: {name} failed: {type(error).__name__}: {error}"
@@ -326,10 +330,10 @@ class Loop:
                 self._exchange.ended(route)
                 raise
         except HandshakeRejected as error:
-            close = self._exchange.refused(error)
+            close = self._exchange.refused(error.with_traceback(None))
             return lambda now: self._session.dial_failed(dial.link, close, now)
         except XchwsError as error:
-            close = Close(error)
+            close = Close(error.with_traceback(None))
             return lambda now: self._session.dial_failed(dial.link, close, now)
         return lambda now: self._opened(dial.link, route, connection, now)
 
@@ -362,12 +366,18 @@ class Loop:
             return self._session.dial_failed(number, Close(failed), now)
         self._connections[number] = connection
         self._watch(number, connection)
+        # What came with the handshake's answer may lie decrypted in the TLS layer already, where select does not see it.
+        self._mail.append(lambda now: self._read_first(number, connection))
         return self._session.dialled(number, protocol, now)
 
-    def _stop_hard(self) -> None:
+    def _read_first(self, number: int, connection: Connection) -> List[Effect]:
+        self._read(number, connection)
+        return []
+
+    def _stop_hard(self, error: XchwsError) -> None:
         """After an internal error: tell the session and everybody else, as far as that still goes."""
         try:
-            self._do(self._session.stop(clock.monotonic()))
+            self._do(self._session.stop(clock.monotonic(), error))
             self._deliver()
         except Exception:
             _log.critical("%s: the session could not be stopped in order", self._exchange.name, exc_info=True)

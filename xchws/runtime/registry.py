@@ -5,6 +5,7 @@ Registrations come and go on any thread; the routes that the events take are rea
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
 
@@ -12,6 +13,8 @@ import attrs
 
 from xchws.errors import ConfigurationError
 from xchws.events import Data, Event, Message
+
+_log = logging.getLogger("xchws")
 
 QUEUE = "queue"
 LATEST = "latest"
@@ -39,18 +42,21 @@ class Registration:
     when_slow: str = QUEUE
     argument: Callable[[Event], Any] = whole
     latest: Dict[Tuple[Type[Event], str], Event] = attrs.field(factory=dict)
+    removed: bool = False
 
     def matches(self, event: Event) -> bool:
         """Whether the event passes the filters."""
-        for name, value in self.filters:
-            if getattr(event, name, None) != value:
-                return False
-        return True
+        try:
+            return all(getattr(event, name, None) == value for name, value in self.filters)
+        except Exception:
+            # A value of the user's that cannot be compared must not end the thread that compares it.
+            _log.exception("a filter of %s cannot be compared", self.name)
+            return False
 
     @property
     def name(self) -> str:
         """For people: the function's name."""
-        return str(getattr(self.function, "__qualname__", None) or repr(self.function))
+        return str(getattr(self.function, "__qualname__", None) or type(self.function).__name__)
 
 
 def checked_filters(event_class: Type[Event], filters: Mapping[str, Any]) -> Tuple[Tuple[str, Any], ...]:
@@ -133,6 +139,8 @@ class Registry:
         with self._lock:
             kept = tuple(known for known in self._registrations if known.function != function)
             removed = len(self._registrations) - len(kept)
+            for known in self._registrations:
+                known.removed = known.removed or known.function == function
             self._registrations = kept
             self._routes = {}
         return removed

@@ -148,10 +148,10 @@ class Session:
             self._connect(now)
         return self._take()
 
-    def stop(self, now: float) -> List[Effect]:
-        """End for good."""
+    def stop(self, now: float, error: Optional[XchwsError] = None) -> List[Effect]:
+        """End for good, by the user's wish or because of an error."""
         if self.state is not State.STOPPED:
-            self._finish(None, now)
+            self._finish(error, now)
         return self._take()
 
     def subscribe(self, topic: Topic, now: float) -> List[Effect]:

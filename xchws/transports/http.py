@@ -64,6 +64,15 @@ class _TlsAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
 
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Add nothing to the caller's context: requests would load its own certificates into it."""
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        # What the context says holds; requests would set CERT_REQUIRED, and its own certificates, in it.
+        kept = {name: value for name, value in pool.items() if not name.startswith("ca_")}
+        return host, {**kept, "cert_reqs": self._context.verify_mode}
+
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
 
