@@ -620,7 +620,7 @@ def test_an_answer_that_comes_too_late(finery: FinerySandbox, make: Make) -> Non
     client.start(WAIT)
     finery.reorder_replies(2)
     with pytest.raises(models.OrderUnknown, match="77.*no answer within") as unknown:
-        client.cancel_order(77, timeout=0.01)
+        client.cancel_order(77, timeout=0.5)
     assert isinstance(unknown.value.__cause__, xchws.WaitTimeout) and unknown.value.order_id == "77"
     late = client.expect(xchws.Other)
     assert client.limits() == (), "the next answer is its own"

@@ -111,8 +111,11 @@ def hear_orders(node: Node, count: int) -> List[Any]:
     return orders
 
 
-@RELEASES
-@PINGS
+@pytest.mark.parametrize(
+    ("client", "path"),
+    # Release 4.1.0 mixes up frames of several messages, and with pings as messages that may be any frame.
+    [("centrifuge", FRAMES), ("centrifuge", MESSAGES), ("centrifuge-4", FRAMES)],
+)
 def test_orders_in_order(packages: Path, client: str, path: str) -> None:
     with IndodaxSandbox(seed=1, ping_interval=0.2, pong_timeout=WAIT, pong_grace=WAIT) as exchange:
         with started(packages, exchange, path, client=client) as node:
