@@ -222,7 +222,8 @@ def test_what_is_unsubscribed_is_heard_no_more(topic: Topic, message: Dict[str, 
     assert protocol.unsubscribe(topic, 0.0) == []
     assert protocol.received(text(message), 0.0) == []
     assert len(protocol.received(text({**message, "pair": "ETH/UAH"}), 0.0)) == 1
-    assert len(sent(protocol.subscribe(topic, 0.0))) == 1
+    # It comes all the time, so it is not asked for again: it is active at once.
+    assert protocol.subscribe(topic, 0.0) == [Accepted(topic)]
     assert len(protocol.received(text(message), 0.0)) == 1
 
 
@@ -255,6 +256,59 @@ def test_unsubscribed_and_wanted_again_while_it_is_asked_for() -> None:
     assert protocol.received(success(TICKER), 1.0) == [Accepted(TICKER)]
     protocol.unsubscribe(TICKER, 1.0)
     assert protocol.received(text(TICK), 1.0) == []
+
+
+def test_unsubscribed_while_it_is_asked_for_and_wanted_after_the_answer() -> None:
+    protocol = opened()
+    protocol.subscribe(TICKER, 0.0)
+    protocol.unsubscribe(TICKER, 0.0)
+    assert protocol.received(success(TICKER), 1.0) == []
+    assert protocol.subscribe(TICKER, 2.0) == [Accepted(TICKER)]
+    only(protocol.received(text(TICK), 2.0), Ticker)
+
+
+def test_what_was_refused_is_asked_for_again() -> None:
+    protocol = opened()
+    for now in (0.0, 1.0):
+        assert len(sent(protocol.subscribe(TICKER, now))) == 1
+        only(protocol.received(ERROR, now), Refused)
+    assert len(sent(protocol.subscribe(TICKER, 2.0))) == 1
+    assert protocol.received(success(TICKER), 2.0) == [Accepted(TICKER)]
+
+
+def test_what_comes_already_waits_for_nobody() -> None:
+    protocol = subscribed(TICKER)
+    protocol.unsubscribe(TICKER, 0.0)
+    protocol.subscribe(BOOK, 0.0)
+    assert protocol.subscribe(TICKER, 1.0) == [Accepted(TICKER)], "while another one is asked for"
+    assert protocol.received(success(BOOK), 2.0) == [Accepted(BOOK)]
+
+
+def test_own_orders_again_need_no_token() -> None:
+    protocol = opened(fetches=True)
+    assert protocol.subscribe(OWN, 0.0) == [Fetch("token")]
+    protocol.fetched("token", "first", 1.0)
+    assert protocol.received(success(OWN), 1.0) == [Accepted(OWN)]
+    protocol.unsubscribe(OWN, 2.0)
+    assert protocol.subscribe(OWN, 2.0) == [Accepted(OWN)]
+    only(protocol.received(text(PRIVATE), 2.0), Order)
+
+
+def test_two_channels_of_one_name_are_asked_for_once() -> None:
+    """By the page's literal names tickers and trades come of one subscription, and own orders of another, with a token."""
+    protocol = opened("token-text", wire_channels={"ticker": "trading", "user_orders": "trading"})
+    assert sent(protocol.subscribe(TICKER, 0.0)) == [{"channel": "trading", "pair": PAIR}]
+    assert protocol.subscribe(TRADES, 0.0) == [] == protocol.subscribe(OWN, 0.0)
+    accepted, again, asked = protocol.received(success(TICKER, "trading"), 1.0)
+    assert [accepted, again] == [Accepted(TICKER), Accepted(TRADES)]
+    assert sent([asked]) == [{"channel": "trading", "pair": PAIR, "token": "token-text"}]
+    assert protocol.received(success(OWN, "trading"), 1.0) == [Accepted(OWN)]
+    only(protocol.received(text(TICK), 1.0), Ticker)
+    only(protocol.received(text(TRADE), 1.0), Trade)
+    only(protocol.received(text(PRIVATE), 1.0), Order)
+    protocol.unsubscribe(TRADES, 2.0)
+    assert protocol.received(text(TRADE), 2.0) == []
+    only(protocol.received(text(TICK), 2.0), Ticker)
 
 
 def test_own_orders_are_told_from_trades_that_have_a_pk() -> None:
@@ -296,6 +350,20 @@ def test_strangers_orders_are_not_called_own_after_their_channel_was_unsubscribe
     protocol = subscribed(TRADES)
     protocol.unsubscribe(TRADES, 0.0)
     assert protocol.received(text(PRIVATE), 0.0) == []
+
+
+@pytest.mark.parametrize("pair", ["", "BTC_UAH", "ETH/UAH"])
+def test_a_pair_that_was_not_asked_for_tells_nothing_about_whose_order_it_is(pair: str) -> None:
+    message = text({**PRIVATE, "pair": pair})
+    assert only(subscribed(OWN, TICKER).received(message, 0.0), Order).symbol == pair
+    only(subscribed(TRADES, TICKER).received(message, 0.0), Trade)
+    only(subscribed(Topic("user_orders", ("X/Y",)), Topic("trading", ("X/Y",))).received(message, 0.0), Order)
+
+
+def test_whose_order_it_is_without_either_channel_is_not_guessed() -> None:
+    """By the page's literal names a subscription to the ticker brings trades as well, and these may have a pk."""
+    for protocol in (opened(), subscribed(TICKER), subscribed(Topic("user_orders", ("ETH/UAH",)), TICKER)):
+        assert only(protocol.received(text(PRIVATE), 0.0), Other).raw["pk"] == 17
 
 
 def test_own_orders_are_not_called_trades_after_their_channel_was_unsubscribed() -> None:
@@ -424,7 +492,7 @@ def test_the_exchanges_words_hide_the_token() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_a_failure_and_no_more(message: bytes) -> None:
-    protocol = subscribed(TICKER)
+    protocol = subscribed(TICKER, OWN)
     error = only(protocol.received(message, 0.0), Failure).error
     assert isinstance(error, ProtocolError)
     assert len(str(error)) < 2000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import Any, Deque, Dict, List, Mapping, Optional, Set
+from typing import Any, Deque, Dict, List, Mapping, Optional, Set, Tuple
 
 import msgspec
 from msgspec import UNSET
@@ -41,6 +41,11 @@ _DOUBLINGS = 8  # of that time; more change nothing
 
 _decode = msgspec.json.Decoder(Wire).decode
 _decode_loosely = msgspec.json.Decoder(Wire, strict=False).decode
+
+Asking = Tuple[str, str, bool]
+"""What makes two subscriptions the same to the exchange: the channel's name on the wire, the pair, and whether own orders are
+meant; the token may be another one each time."""
+
 _CHANNEL_SAID = re.compile(r'channel\W+"([^"]*)"')
 _PAIR_SAID = re.compile(r'pair\W+"([^"]*)"')
 
@@ -68,6 +73,7 @@ class RichamsterProtocol(Protocol):
         self._answer_by = 0.0
         self._fetching = False
         self._sent: Set[Topic] = set()  # what the exchange has been asked for on this connection, and has not refused
+        self._joined: Set[Asking] = set()  # what it has said yes to: that is not asked for twice on one connection
         self._muted: Set[Topic] = set()  # unsubscribed, but the exchange knows no way to be told
         self._trading_has_pk = False
 
@@ -78,6 +84,8 @@ class RichamsterProtocol(Protocol):
 
     def subscribe(self, topic: Topic, now: float) -> List[Output]:
         self._muted.discard(topic)
+        if self._asking(topic) in self._joined:
+            return [self._served(topic)]
         if topic != self._asked:  # else it has been asked already, and its answer is still to come
             self._queue.append(topic)
         return self._next(now)
@@ -89,17 +97,26 @@ class RichamsterProtocol(Protocol):
         self._muted.add(topic)
         return []
 
+    def _served(self, topic: Topic) -> Accepted:
+        """It comes already: it was unsubscribed, which the exchange cannot be told, or another channel is called the same."""
+        self._sent.add(topic)
+        return Accepted(topic)
+
     def _next(self, now: float) -> List[Output]:
-        if self._asked is not None or not self._queue:
-            return []
-        topic = self._asked = self._queue.popleft()
-        if topic.channel != USER_ORDERS:
-            return [self._ask(topic, None, now)]
-        if self._fetches:
-            self._fetching = True
-            self._answer_by = now + _TOKEN_WAIT
-            return [Fetch(TOKEN)]
-        return [self._ask(topic, self._token, now)]
+        outputs: List[Output] = []
+        while self._asked is None and self._queue:
+            topic = self._queue.popleft()
+            if self._asking(topic) in self._joined:
+                outputs.append(self._served(topic))
+                continue
+            self._asked = topic
+            if topic.channel == USER_ORDERS and self._fetches:
+                self._fetching = True
+                self._answer_by = now + _TOKEN_WAIT
+                outputs.append(Fetch(TOKEN))
+            else:
+                outputs.append(self._ask(topic, self._token if topic.channel == USER_ORDERS else None, now))
+        return outputs
 
     def _ask(self, topic: Topic, token: Optional[str], now: float) -> Send:
         self._answer_by = now + _REPLY
@@ -111,6 +128,9 @@ class RichamsterProtocol(Protocol):
 
     def _wire_channel(self, topic: Topic) -> str:
         return self._wire_channels.get(topic.channel, topic.channel)
+
+    def _asking(self, topic: Topic) -> Asking:
+        return self._wire_channel(topic), str(topic.parameters[0]), topic.channel == USER_ORDERS
 
     def fetched(self, job: str, result: Any, now: float) -> List[Output]:
         topic = self._asked
@@ -182,7 +202,9 @@ class RichamsterProtocol(Protocol):
         if success and not self._names(words, topic):
             return [self.unreadable(text, f"an answer to another subscription than {topic.name!r}")]
         self._asked = None
-        if not success:
+        if success:
+            self._joined.add(self._asking(topic))
+        else:
             self._sent.discard(topic)
         if topic in self._muted:
             return self._next(now)
@@ -213,17 +235,21 @@ class RichamsterProtocol(Protocol):
 
     def _with_pk(self, wire: Wire, text: bytes) -> List[Output]:
         """By the page only own orders have `pk`, but REST's public history has it too: never call a stranger's order own."""
-        own = Topic(USER_ORDERS, (wire.pair,)) in self._sent
-        public = Topic(TRADING, (wire.pair,)) in self._sent
+        own, public = self._may_mean(USER_ORDERS, wire.pair), self._may_mean(TRADING, wire.pair)
         if public and not own:
             self._trading_has_pk = True
-        if own and public and self._trading_has_pk:
-            if {Topic(USER_ORDERS, (wire.pair,)), Topic(TRADING, (wire.pair,))} <= self._muted:
-                return []
-            return [Other(kind="trading or user_orders", wire=text, symbol=wire.pair, exchange=NAME)]
-        if public and not own:
             return self._unless_muted(TRADING, wire, trade_event(wire, text))
-        return self._unless_muted(USER_ORDERS, wire, order_event(wire, text))
+        if own and not (public and self._trading_has_pk):
+            return self._unless_muted(USER_ORDERS, wire, order_event(wire, text))
+        if {Topic(USER_ORDERS, (wire.pair,)), Topic(TRADING, (wire.pair,))} <= self._muted:
+            return []
+        return [Other(kind="trading or user_orders", wire=text, symbol=wire.pair, exchange=NAME)]
+
+    def _may_mean(self, channel: str, pair: str) -> bool:
+        """Whether a message of this pair may come of a subscription to this channel: to one of that pair, or, where it is of
+        none that was asked for (left out, or spelt in another way), to any."""
+        known = any(topic.parameters[0] == pair for topic in self._sent)
+        return any(topic.channel == channel and (not known or topic.parameters[0] == pair) for topic in self._sent)
 
     def _unless_muted(self, channel: str, wire: Wire, event: Output) -> List[Output]:
         return [] if Topic(channel, (wire.pair,)) in self._muted else [event]
