@@ -7,7 +7,7 @@ Decides about one connection; tokens, channels and publishing are the exchange's
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict, Optional, Protocol, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Protocol, Set, Tuple
 
 from .jsontext import read, write
 from .session import Dialogue, Session
@@ -102,6 +102,9 @@ class CentrifugoDialogue(Dialogue):
     def pong(self, payload: bytes) -> None:
         if self._native:
             self._expect_pong()
+
+    def subscriptions(self) -> List[str]:
+        return list(self.channels)
 
     def message(self, text: str, binary: bool) -> None:
         if self._unusable:

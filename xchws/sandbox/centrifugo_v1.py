@@ -79,6 +79,9 @@ class CentrifugoV1Dialogue(Dialogue):
     def pong(self, payload: bytes) -> None:
         self._expect_pong()
 
+    def subscriptions(self) -> List[str]:
+        return list(self.channels)
+
     def message(self, text: str, binary: bool) -> None:
         pieces = [piece for piece in text.split("\n") if piece.strip()]
         if not pieces:

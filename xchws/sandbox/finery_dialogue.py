@@ -120,6 +120,10 @@ class FineryDialogue(Dialogue):
         else:
             self._session.complain("no event" if "event" not in message else f"the unknown event {event!r}")
 
+    def subscriptions(self) -> List[str]:
+        with self._server.market.market_lock:
+            return [f"{binding.feed} {binding.feed_id}" for binding in self._bindings.values()]
+
     # What the exchange does to the connection; the market lock must be held.
 
     def tell_status(self) -> None:

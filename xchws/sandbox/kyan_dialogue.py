@@ -81,6 +81,12 @@ class KyanDialogue(Dialogue):
         else:
             self._commands[name](request, request_id)
 
+    def subscriptions(self) -> List[str]:
+        return [
+            " ".join([each.channel, *(f"{name}={value}" for name, value in each.wire()["query"].items())])
+            for each in self._all()
+        ]
+
     # Commands.
 
     def _auth(self, request: Dict[str, Any], request_id: Any) -> None:

@@ -10,7 +10,7 @@ import itertools
 import json
 import re
 import secrets
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, List, Optional, Union
 
 from .kyrrex_orders import KyrrexAccount
 from .record import REMARK
@@ -68,6 +68,9 @@ class KyrrexDialogue(Dialogue):
     def close_engine(self) -> None:
         """``1`` and a close frame."""
         raise NotImplementedError
+
+    def subscriptions(self) -> List[str]:
+        return ["account"] if self.live else []
 
     def check(self, text: str) -> None:
         """Note what a client that only listens has no reason to say."""

@@ -164,6 +164,9 @@ class RichamsterDialogue(Dialogue):
     def wants(self, channel: str, pair: str, token: Optional[str]) -> bool:
         return (channel, pair, token) in self._wanted
 
+    def subscriptions(self) -> List[str]:
+        return [f"{channel} {pair}" for channel, pair, _ in list(self._wanted)]
+
     def opened(self) -> None:
         self._expect_pong()
         self._ping_later()

@@ -207,6 +207,11 @@ class ExchangeServer:
             return list(self._sessions)
 
     @property
+    def subscriptions(self) -> List[str]:
+        """What the live connections are subscribed to, in the exchange's words, sorted: once for each connection."""
+        return sorted(name for session in self.sessions for name in session.dialogue.subscriptions())
+
+    @property
     def opened(self) -> int:
         """How many handshakes succeeded since the beginning."""
         return self._opened

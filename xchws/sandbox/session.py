@@ -82,6 +82,10 @@ class Dialogue:
     def ended(self) -> None:
         """The connection is over."""
 
+    def subscriptions(self) -> List[str]:
+        """What the connection is subscribed to, in the exchange's words; asked by any thread."""
+        return []
+
 
 class Session:
     """A connection: what the client asked for, and everything one can do to it.
