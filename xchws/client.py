@@ -264,10 +264,13 @@ class Client:
                     f"{self._exchange.name}: "
                     + ("a stopped client cannot be started again; make a new one" if ended else "the client is started")
                 )
-            tls = self._tls or transports_tls.default()
+            tls = self._tls
             http = Http(self._exchange.name, self._exchange.secrets, self._proxy, self._tls, self._open_timeout)
 
             def dialler(route: Route, timeout: float) -> Opening:
+                nonlocal tls
+                if tls is None and not route.url.startswith("ws:"):
+                    tls = transports_tls.default()  # on the helper thread: it takes its time
                 return Opening(
                     route, self._exchange.name, self._exchange.secrets, self._proxy, tls, timeout, _MAX_MESSAGE
                 )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import ssl
-from typing import Optional
+import weakref
+from typing import Dict, Optional, Tuple
 
 from xchws.errors import ConfigurationError
+
+# By the environment's two variables that say where the system's certificates are. No lock: two made at once do no harm,
+# and a lock that another thread holds would stay locked in a forked child.
+_in_use: Dict[Tuple[Optional[str], ...], weakref.ref[ssl.SSLContext]] = {}
 
 
 def checked(context: Optional[ssl.SSLContext]) -> Optional[ssl.SSLContext]:
@@ -20,5 +26,16 @@ def checked(context: Optional[ssl.SSLContext]) -> Optional[ssl.SSLContext]:
 
 
 def default() -> ssl.SSLContext:
-    """A context that verifies by the system's certificates."""
-    return ssl.create_default_context()
+    """A context that verifies by the system's certificates.
+
+    All that are in use at the same time are one: reading the certificates takes some 30 ms and 800 KiB. Once nobody uses it
+    any more it goes, so that the next one knows the certificates of its day.
+    """
+    variables = ssl.get_default_verify_paths()
+    place = (os.environ.get(variables.openssl_cafile_env), os.environ.get(variables.openssl_capath_env))
+    known = _in_use.get(place)
+    context = known() if known is not None else None
+    if context is None:
+        context = ssl.create_default_context()
+        _in_use[place] = weakref.ref(context)
+    return context
