@@ -345,10 +345,31 @@ def test_engine_io_3_is_recognised_and_named(make: Make) -> None:
         assert all("not a packet of a client: '40'" in said for said in exchange.complaints)
 
 
-def test_engine_io_4_asked_for_3_is_named(kyrrex: KyrrexSandbox, make: Make) -> None:
-    with pytest.raises(xchws.ConfigurationError, match='engine="4"'):
-        make(kyrrex, engine="3").start(20)
+@pytest.mark.parametrize("way", ["http", "stream", "cut"])
+def test_engine_io_4_asked_for_3_is_named(kyrrex: KyrrexSandbox, make: Make, way: str) -> None:
+    kyrrex.version_refusal = way
+    client = make(kyrrex, engine="3")
+    down = client.expect(xchws.Disconnected)
+    with pytest.raises(xchws.ConfigurationError, match='engine="4"') as wrong:
+        client.start(20)
+    assert wrong.value.argument == "engine"
     assert len(kyrrex.handshakes) == TRIES
+    assert {"http": "HTTP 400", "stream": "HTTP answer in place of a frame", "cut": "1006"}[way] in str(
+        down.result(0).error
+    )
+
+
+@pytest.mark.parametrize("way", ["stream", "cut"])
+def test_a_server_that_has_spoken_engine_io_3_before_is_not_taken_for_one_of_4(make: Make, way: str) -> None:
+    """Whatever ends its connections early, it will come back."""
+    with KyrrexSandbox(engine=3) as exchange:
+        client = started(exchange, make(exchange, engine="3"))
+        exchange.engine, exchange.version_refusal = 4, way
+        exchange.drop()
+        exchange.wait_until(lambda: len(exchange.handshakes) > 2 * TRIES)
+        exchange.engine = 3
+        client.wait_ready(10)
+        assert client.status().state is xchws.State.READY
 
 
 @pytest.mark.parametrize("ask_acks", [False, True])

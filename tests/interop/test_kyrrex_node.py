@@ -6,11 +6,13 @@ Sources: https://socket.io/docs/v4/ and the sample on https://docs.kyrrex.com/we
 from __future__ import annotations
 
 import json
+import ssl
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
+import trustme
 
 import xchws
 from xchws.sandbox import KyrrexSandbox
@@ -23,15 +25,17 @@ QUICK = xchws.Backoff(initial=0.01, maximum=0.05)
 KEY, SECRET, UUID = "an-api-key", "an-api-secret", "dfgkh45p8"
 
 SERVER = """
-const { createServer } = require('http');
+const { readFileSync } = require('fs');
 const { createHmac } = require('crypto');
 const { createInterface } = require('readline');
 const { Server } = require('socket.io');
 const options = JSON.parse(process.argv[1]);
+const { createServer } = require(options.pem ? 'https' : 'http');
 const say = (...words) => process.stdout.write(JSON.stringify(words) + '\\n');
 const sign = createHmac('sha256', options.secret).update(`${options.uuid}|${options.key}`).digest('hex');
 const signed = query => query.api_key === options.key && query.api_sign === sign;
-const http = createServer();
+const pem = options.pem && readFileSync(options.pem);
+const http = createServer({ key: pem, cert: pem });
 const io = new Server(http, {
   path: '/zsu/ws/v1',
   allowRequest: (request, answer) => {
@@ -118,9 +122,20 @@ def made() -> Iterator[List[xchws.Kyrrex]]:
         assert client.stop(10)
 
 
-def connecting(node: Node, made: List[xchws.Kyrrex], secret: str = SECRET, **options: Any) -> xchws.Kyrrex:
+def trusted(folder: Path) -> Dict[str, str]:
+    """What makes the server one that the authority in this folder vouches for."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    return {"pem": str(folder / "server.pem")}
+
+
+def connecting(
+    node: Node, made: List[xchws.Kyrrex], secret: str = SECRET, scheme: str = "ws", **options: Any
+) -> xchws.Kyrrex:
     (port,) = node.hear("listening")
-    arguments: Any = {"user_uuid": UUID, "url": f"ws://127.0.0.1:{port}", "backoff": QUICK, "settle": 0.02, **options}
+    url = f"{scheme}://127.0.0.1:{port}"
+    arguments: Any = {"user_uuid": UUID, "url": url, "backoff": QUICK, "settle": 0.02, **options}
     client = xchws.Kyrrex(KEY, secret, **arguments)
     made.append(client)
     return client
@@ -190,14 +205,34 @@ def test_refusals_of_nodes_server(packages: Path, made: List[xchws.Kyrrex], refu
             client.start(WAIT)
 
 
-def test_a_version_that_nodes_server_does_not_speak(packages: Path, made: List[xchws.Kyrrex]) -> None:
-    """It takes the WebSocket and then writes an HTTP answer into it."""
-    with serving(packages) as node:
-        client = connecting(node, made, engine="3")
+@pytest.mark.parametrize("over_tls", [False, True])
+def test_a_version_that_nodes_server_does_not_speak(
+    packages: Path, made: List[xchws.Kyrrex], tmp_path: Path, over_tls: bool
+) -> None:
+    """It takes the WebSocket, writes an HTTP answer into it and cuts the line; over TLS the answer does not get out."""
+    options: Dict[str, Any] = trusted(tmp_path) if over_tls else {}
+    arguments: Dict[str, Any] = {}
+    if over_tls:
+        arguments["tls"] = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
+    with serving(packages, **options) as node:
+        client = connecting(node, made, engine="3", scheme="wss" if over_tls else "ws", **arguments)
         down = client.expect(xchws.Disconnected)
-        client.start()
-        assert isinstance(down.result(WAIT).error, xchws.ConnectionLost)
-        assert "broke the WebSocket protocol" in str(down.result(0).error)
+        with pytest.raises(xchws.ConfigurationError, match='engine="4"'):
+            client.start(WAIT)
+        error = down.result(0).error
+        assert isinstance(error, xchws.ConnectionLost)
+        assert ("1006" if over_tls else "HTTP answer in place of a frame") in str(error)
+
+
+def test_events_over_tls(packages: Path, made: List[xchws.Kyrrex], tmp_path: Path) -> None:
+    with serving(packages, **trusted(tmp_path)) as node:
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
+        client = connecting(node, made, scheme="wss", tls=trusting)
+        client.start(WAIT)
+        node.hear("connected")
+        balance = client.expect(xchws.Balance)
+        node.tell("emit", "account", account(5))
+        assert str(balance.result(WAIT).free) == "5.10"
 
 
 # --------------------------------------------------------------------------------- Node's own client, the simulated exchange

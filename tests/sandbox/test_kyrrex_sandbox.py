@@ -647,6 +647,29 @@ def test_engine_3_by_hand() -> None:
         assert rest[int(size) :] == "2:40"
 
 
+@pytest.mark.parametrize(("way", "answer"), [("stream", b"Unsupported protocol version"), ("cut", b"")])
+def test_another_version_is_refused_as_node_does_it(ex: KyrrexSandbox, way: str, answer: bytes) -> None:
+    """It takes the WebSocket, and what follows is no frame."""
+    ex.version_refusal = way
+    with opened(ex, EIO="3") as client:
+        came = b""
+        while True:
+            piece = client.sock.recv(4096)
+            if not piece:
+                break
+            came += piece
+    assert came[:17] == (b"HTTP/1.1 400 Bad " if answer else b"")
+    assert came.endswith(answer)
+    assert [text.partition(": ")[2] for text in ex.complaints] == ["handshake: Unsupported protocol version"]
+
+
+def test_another_version_is_refused_as_python_engineio_does_it(ex: KyrrexSandbox) -> None:
+    ex.version_refusal = "http"
+    with pytest.raises(websocket.WebSocketBadStatusException, match="400") as refused, opened(ex, EIO="3"):
+        pass
+    assert refused.value.resp_body == b"Unsupported protocol version"
+
+
 def test_a_client_of_today_does_not_understand_engine_3() -> None:
     with KyrrexSandbox(engine=3) as ex, opened(ex) as client:
         assert "maxPayload" not in client.recv()

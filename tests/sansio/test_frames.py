@@ -270,6 +270,13 @@ def test_a_finished_message_is_not_continued() -> None:
     assert isinstance(last, Violation) and last.code == 1002
 
 
+@pytest.mark.parametrize("cuts", [[], [1], range(40)])
+def test_an_http_answer_is_named(cuts: Sequence[int]) -> None:
+    answer = b"HTTP/1.1 400 Bad Request\r\n\r\nUnsupported protocol version"
+    assert read(answer, cuts) == [Violation(1002, "an HTTP answer in place of a frame")]
+    assert read(b"HXTP", cuts) == [Violation(1002, "reserved bit set")]
+
+
 def test_nothing_is_read_after_a_violation() -> None:
     reader = FrameReader()
     (violation,) = reader.feed(frame(TEXT, b"a", fin=False) + header(0x83, 0) + frame(CONTINUATION, b"b"))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Tuple, Union
 from urllib.parse import parse_qsl, urlsplit
 
-from .kyrrex_dialogue import Engine3Dialogue, KyrrexDialogue, compact
+from .kyrrex_dialogue import Engine3Dialogue, KyrrexDialogue, MisspokenDialogue, compact
 from .kyrrex_market import KyrrexMarket
 from .kyrrex_orders import KyrrexAccount
 from .kyrrex_rest import CANONICALS, members_me, signature
@@ -67,6 +67,9 @@ class KyrrexSandbox(KyrrexMarket, ExchangeServer):
 
     Attributes:
         refusal_status: of the refused handshake.
+        version_refusal: how a client of another version of Engine.IO is refused: ``stream`` (an HTTP answer written into the
+            open WebSocket, as Node's server does it), ``cut`` (all that arrives of that over TLS), or ``http`` (the
+            handshake, as python-engineio's does it).
         polling: answer the handshake of HTTP polling, which goes no further here; False: "Transport unknown".
         ask_acks: objects carry an id that the client has to acknowledge; ``acknowledged`` counts.
         connect_timeout: seconds a client has to ask for the namespace.
@@ -114,6 +117,7 @@ class KyrrexSandbox(KyrrexMarket, ExchangeServer):
         self.refusal = refusal
         self.engine = engine
         self.refusal_status = 403
+        self.version_refusal = "stream"
         self.polling = True
         self.ask_acks = False
         self.acknowledged = 0
@@ -156,6 +160,9 @@ class KyrrexSandbox(KyrrexMarket, ExchangeServer):
 
     def create_dialogue(self, session: Session) -> Dialogue:
         account, verdict = self._verdicts.pop(session.number)
+        if self._is_of_another_version(session):
+            session.complain(f"handshake: {HANDSHAKE_ERRORS[5]}")
+            return MisspokenDialogue(session, self, "" if self.version_refusal == "cut" else HANDSHAKE_ERRORS[5])
         if self.engine == 3:
             return Engine3Dialogue(session, self, account, verdict)
         return Engine4Dialogue(session, self, account, verdict, self._server)
@@ -297,7 +304,7 @@ class KyrrexSandbox(KyrrexMarket, ExchangeServer):
             code = 1
         elif upgrade != (transport == "websocket"):
             code = 3
-        elif self.engine == 4 and session.query.get("EIO") != "4":
+        elif self._is_of_another_version(session) and not (upgrade and self.version_refusal in ("stream", "cut")):
             code = 5
         if code is None:
             return None
@@ -306,6 +313,9 @@ class KyrrexSandbox(KyrrexMarket, ExchangeServer):
             return Refusal(400, HANDSHAKE_ERRORS[code], {"Content-Type": "text/html"})
         body = compact({"code": code, "message": HANDSHAKE_ERRORS[code]})
         return Refusal(400, body, {"Content-Type": "application/json"})
+
+    def _is_of_another_version(self, session: Session) -> bool:
+        return self.engine == 4 and session.query.get("EIO") != "4"
 
     def _judge(self, session: Session) -> Tuple[Optional[KyrrexAccount], Optional[Verdict]]:
         with self._lock:

@@ -84,6 +84,26 @@ class KyrrexDialogue(Dialogue):
         self._exchange.record.notify()
 
 
+class MisspokenDialogue(KyrrexDialogue):
+    """The end of a connection whose client speaks another version, as Node's server makes it.
+
+    Source: engine.io's server.ts, abortUpgrade (read 2026-11): the HTTP answer goes into a WebSocket that is open already.
+    """
+
+    def __init__(self, session: Session, exchange: KyrrexSandbox, message: str) -> None:
+        super().__init__(session, exchange, None, None)
+        self._message = message
+
+    def opened(self) -> None:
+        if self._message:
+            head = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\n"
+            self._session.send_bytes(f"{head}Content-Length: {len(self._message)}\r\n\r\n{self._message}".encode())
+        self._session.finish()
+
+    def flush(self) -> None:
+        """There is nothing between this and the connection."""
+
+
 class Engine3Dialogue(KyrrexDialogue):
     """Engine.IO 3 by hand, for clients that are to notice it: the client pings, ``40`` comes unasked."""
 

@@ -204,6 +204,14 @@ class Session:
                 self.send_frame(8, struct.pack("!H", code) + reason.encode())
             self._leave()
 
+    def finish(self) -> None:
+        """Write what waits to be written, then end the TCP connection without a close frame."""
+        with self._lock:
+            if not self._leaving:
+                self._said_all = True
+                self._leave()
+        self._wake()
+
     def drop(self, reset: bool = False) -> None:
         """Cut the TCP connection without a close frame: by FIN, or by RST if *reset*. Returns when it is done."""
 

@@ -37,6 +37,9 @@ _LENGTH_16 = 126
 _LENGTH_64 = 127
 _CONTROL_LIMIT = 125
 
+# How an HTTP answer begins; as a frame that would be one with a reserved bit. Some servers write one into an open WebSocket.
+_HTTP = tuple(b"HT")
+
 _OPCODES = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 _WHOLE = frozenset((TEXT, BINARY, CLOSE, PING, PONG))
 
@@ -231,7 +234,7 @@ class FrameReader:
         """What is wrong with the first two bytes of a frame, or the empty string."""
         opcode = first & _OPCODE
         if first & _RESERVED:
-            return "reserved bit set"
+            return "an HTTP answer in place of a frame" if (first, second) == _HTTP else "reserved bit set"
         if opcode not in _OPCODES:
             return "reserved opcode"
         if second & _MASKED:

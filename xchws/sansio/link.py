@@ -110,6 +110,10 @@ class Link:
         """What the peer's close code means; it ends with a Close."""
         return self._guarded(lambda: [self.protocol.closed(code, reason)])
 
+    def broken(self, code: int, reason: str) -> List[Output]:
+        """What a peer that breaks the WebSocket protocol amounts to; it ends with a Close."""
+        return self._guarded(lambda: [self.protocol.broken(code, reason)])
+
     def ended(self) -> List[Output]:
         """The protocol's last words; the caller heeds no Close among them."""
         return self._guarded(self.protocol.ended)
@@ -182,9 +186,7 @@ class Link:
         if isinstance(item, frames.Binary):
             return self.protocol.received_binary(item.payload, now)
         if isinstance(item, frames.Violation):
-            name = self._exchange
-            text = f"{name}: the peer broke the WebSocket protocol: {item.reason}"
-            return [Close(ConnectionLost(text, code=item.code, reason=item.reason, exchange=name), code=item.code)]
+            return self.broken(item.code, item.reason)
         self._ponged = True
         return []
 

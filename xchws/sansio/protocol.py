@@ -101,6 +101,11 @@ class Protocol(ABC):
         """What the peer's close code means here."""
         return Close(self.lost(code, reason))
 
+    def broken(self, code: int, reason: str) -> Close:
+        """The peer broke the WebSocket protocol: what was wrong, and the code to close with."""
+        text = f"{self.exchange}: the peer broke the WebSocket protocol: {reason}"
+        return Close(ConnectionLost(text, code=code, reason=reason, exchange=self.exchange), code=code)
+
     def ended(self) -> List[Output]:
         """The connection is gone: what still waits for an answer gets its failure here."""
         return []

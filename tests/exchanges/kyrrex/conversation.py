@@ -6,7 +6,7 @@ import json
 from typing import Any, Dict, List, Optional, Sequence, Type, TypeVar
 
 from xchws.credentials import Secrets
-from xchws.exchanges.kyrrex.protocol import KyrrexProtocol
+from xchws.exchanges.kyrrex.protocol import AccountMemory, KyrrexProtocol
 from xchws.sansio.actions import Output, Ready, Send
 from xchws.sansio.fills import FillMemory
 
@@ -123,7 +123,7 @@ def opened(
     first: bytes = OPEN, engine: str = "4", settle: float = 1.0, trades: Optional[FillMemory] = None
 ) -> KyrrexProtocol:
     """A protocol that has been told, at 0 s, that the session is open."""
-    protocol = KyrrexProtocol(engine, settle, trades or FillMemory(), Secrets())
+    protocol = KyrrexProtocol(engine, settle, AccountMemory(trades or FillMemory()), Secrets())
     protocol.opened(0.0)
     protocol.received(first, 0.0)
     return protocol

@@ -35,17 +35,16 @@ from xchws.errors import (
 from xchws.events import Failure, Message, Other, State
 from xchws.exchanges.kyrrex.client import KyrrexExchange
 from xchws.exchanges.kyrrex.models import Account
-from xchws.exchanges.kyrrex.protocol import KyrrexProtocol
+from xchws.exchanges.kyrrex.protocol import AccountMemory, KyrrexProtocol
 from xchws.sansio import frames
 from xchws.sansio.actions import Close, Dial, Ready, Send
-from xchws.sansio.fills import FillMemory
 from xchws.sansio.session import Session, Terms
 
 # ------------------------------------------------------------------------------------------------------- the beginning
 
 
 def test_connects_the_namespace_and_is_ready_once_that_has_stood() -> None:
-    protocol = KyrrexProtocol("4", 1.0, FillMemory(), Secrets())
+    protocol = KyrrexProtocol("4", 1.0, AccountMemory(), Secrets())
     assert protocol.opened(5.0) == []
     assert protocol.deadline() is None
     assert protocol.wake(5.0) == []
@@ -84,7 +83,7 @@ def test_an_object_before_the_connect_is_told_without_being_ready() -> None:
     "text", [b"0", b"0{", b"0[]", b'0{"sid":1}', b'0{"sid":"a","pingInterval":"x","pingTimeout":1}']
 )
 def test_a_broken_open_packet_ends_the_connection(text: bytes) -> None:
-    trouble, close = KyrrexProtocol("4", 1.0, FillMemory(), Secrets()).received(text, 0.0)
+    trouble, close = KyrrexProtocol("4", 1.0, AccountMemory(), Secrets()).received(text, 0.0)
     assert isinstance(trouble, Failure)
     assert isinstance(close, Close)
     assert isinstance(close.error, OpenFailed)
@@ -93,7 +92,7 @@ def test_a_broken_open_packet_ends_the_connection(text: bytes) -> None:
 
 @pytest.mark.parametrize("interval", ["0", "-5", "1e300"])
 def test_impossible_intervals_are_told_and_passed_over(interval: str) -> None:
-    protocol = KyrrexProtocol("4", 1.0, FillMemory(), Secrets())
+    protocol = KyrrexProtocol("4", 1.0, AccountMemory(), Secrets())
     text = f'0{{"sid":"a","pingInterval":{interval},"pingTimeout":20000,"maxPayload":1}}'
     trouble, connect = protocol.received(text.encode(), 0.0)
     assert isinstance(trouble, Failure)
@@ -109,7 +108,7 @@ def test_a_connect_without_session_id_is_told_and_taken(text: bytes) -> None:
 
 
 def test_what_comes_twice_or_too_early_is_told() -> None:
-    only(KyrrexProtocol("4", 1.0, FillMemory(), Secrets()).received(CONNECTED, 0.0), Failure)
+    only(KyrrexProtocol("4", 1.0, AccountMemory(), Secrets()).received(CONNECTED, 0.0), Failure)
     only(ready().received(CONNECTED, 2.0), Failure)
     only(ready().received(OPEN, 2.0), Failure)
 
@@ -212,7 +211,7 @@ def test_a_server_that_never_pings_is_suspected() -> None:
 
 
 def test_speaks_engine_io_3() -> None:
-    protocol = KyrrexProtocol("3", 1.0, FillMemory(), Secrets())
+    protocol = KyrrexProtocol("3", 1.0, AccountMemory(), Secrets())
     assert protocol.received(OPEN_THREE, 0.0) == []
     assert protocol.received(b"40", 0.0) == []
     assert protocol.wake(1.0) == [Ready()]
@@ -224,8 +223,30 @@ def test_speaks_engine_io_3() -> None:
     assert isinstance(only(protocol.wake(56.0), Close).error, Silent)
 
 
+def three(memory: AccountMemory) -> KyrrexProtocol:
+    protocol = KyrrexProtocol("3", 1.0, memory, Secrets())
+    protocol.opened(0.0)
+    return protocol
+
+
+def test_a_server_of_version_4_is_suspected_where_no_session_was_ever_opened() -> None:
+    memory = AccountMemory()
+    broken, cut = three(memory).broken(1002, "an HTTP answer in place of a frame"), three(memory).closed(1006, "")
+    for close in (broken, cut):
+        assert isinstance(close.error, ConnectionLost)
+        assert isinstance(close.verdict, ConfigurationError)
+        assert 'engine="4"' in str(close.verdict)
+        assert close.limit == 5
+    assert broken.code == 1002
+    assert "an HTTP answer" in str(broken.error)
+    three(memory).received(OPEN_THREE, 0.0)
+    for protocol in (three(memory), KyrrexProtocol("4", 1.0, AccountMemory(), Secrets())):
+        assert protocol.broken(1002, "reserved bit set").verdict is None
+        assert protocol.closed(1006, "").verdict is None
+
+
 def test_pings_of_engine_io_3_stay_within_the_silence() -> None:
-    protocol = KyrrexProtocol("3", 1.0, FillMemory(), Secrets())
+    protocol = KyrrexProtocol("3", 1.0, AccountMemory(), Secrets())
     only(protocol.received(b'0{"sid":"a","pingInterval":0,"pingTimeout":5000}', 0.0), Failure)
     assert protocol.deadline() == 22.5
 
@@ -333,7 +354,7 @@ class Life:
         return self.session.last_error
 
     def dialled(self, link: int, *texts: frames.Item) -> None:
-        self.session.dialled(link, KyrrexProtocol("4", 1.0, FillMemory(), Secrets()), self.now)
+        self.session.dialled(link, KyrrexProtocol("4", 1.0, AccountMemory(), Secrets()), self.now)
         self.session.received(link, list(texts), self.now)
 
 

@@ -53,7 +53,6 @@ _QUIET = 60.0  # seconds: the server pings every 25 s (Centrifugo's default), so
 _PING_MARGIN = 10.0  # seconds over the announced interval of pings, as in centrifuge-js
 _SLOWLY = 30.0  # seconds before a reconnect after what must be a fault of ours
 _SUSPECT = 5  # tokens in a row refused on the stream before the key is held to be refused
-_FILLS_KEPT = 10_000
 
 # Source: Centrifugo 5.2.0, disconnect.go. 3500 to 3999 and 4500 to 4999 say "do not reconnect"; those without a name here
 # (bad request, inappropriate protocol, too many errors, …) must be faults of our own, which a slow reconnect may cure.

@@ -13,10 +13,9 @@ from xchws.errors import ConfigurationError, HandshakeRejected, XchwsError
 from xchws.exchanges.exchange import Exchange, address, environment
 from xchws.exchanges.kyrrex import signing
 from xchws.exchanges.kyrrex.models import NAME, OBJECTS, Customer, DepositAddress
-from xchws.exchanges.kyrrex.protocol import FOUR, LIMIT, THREE, KyrrexProtocol, refused_key
+from xchws.exchanges.kyrrex.protocol import FOUR, LIMIT, THREE, AccountMemory, KyrrexProtocol, refused_key
 from xchws.hooks import Hook
 from xchws.sansio.actions import Close
-from xchws.sansio.fills import FillMemory
 from xchws.sansio.protocol import Protocol
 from xchws.transports.http import Http
 from xchws.transports.route import Route
@@ -81,7 +80,7 @@ class KyrrexExchange(Exchange):
         self._path = path
         self._engine = engine
         self._settle = settle
-        self._trades = FillMemory()
+        self._memory = AccountMemory()
 
     def route(self, http: Http) -> Route:
         if self._user_uuid is None:
@@ -108,7 +107,7 @@ class KyrrexExchange(Exchange):
         raise refusal
 
     def protocol(self, route: Route) -> Protocol:
-        return KyrrexProtocol(self._engine, self._settle, self._trades, self.secrets)
+        return KyrrexProtocol(self._engine, self._settle, self._memory, self.secrets)
 
     def refused(self, error: HandshakeRejected) -> Close:
         if not 400 <= error.status < 500 or error.status in _PASSING:

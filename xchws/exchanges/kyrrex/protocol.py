@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional, Union
 
+import attrs
 import msgspec
 
 from xchws.credentials import Secrets
@@ -31,7 +32,6 @@ LIMIT = 5  # times in a row that a session is refused before the verdict stands
 _SILENCE = 45.0  # seconds: Engine.IO's default interval of pings and its default timeout, until the server says its own
 _LONGEST = 86_400_000.0  # milliseconds; an announced interval above it is a mistake
 _SUSPECT = 10.0  # seconds after the connect in which the server's goodbye is likelier a refusal than a restart
-_TRADES_KEPT = 10_000
 # Close codes that speak of the server's state and not of the key: RFC 6455, section 7.4.1 and IANA's registry.
 _PASSING = frozenset((1001, 1011, 1012, 1013, 1014, 1015))
 _POLICY = 1008
@@ -42,6 +42,20 @@ THREE_SPOKEN = (
     'the server speaks Engine.IO 3 (Socket.IO 2), not Engine.IO 4; give engine="3", or ask the exchange for the right '
     "url and path"
 )
+# engine.io's server.ts, read 2026-11: it takes the WebSocket, writes `HTTP/1.1 400 …` into it, and cuts the line; over TLS the
+# cut is all that arrives.
+FOUR_SPOKEN = (
+    "the server ends the connection before any Engine.IO packet. That is how one that speaks Engine.IO 4 (Socket.IO 3 and 4) "
+    'refuses Engine.IO 3: give engine="4"'
+)
+
+
+@attrs.define
+class AccountMemory:
+    """What outlives a connection: the executions told, and whether the server has ever opened a session."""
+
+    trades: FillMemory = attrs.field(factory=FillMemory)
+    session_opened: bool = False
 
 
 class _Opened(msgspec.Struct):
@@ -80,17 +94,18 @@ class KyrrexProtocol(Protocol):
     Args:
         engine: the version of Engine.IO to speak, "3" or "4".
         settle: seconds for which a connect must stand to be READY; an object of the account proves it earlier.
-        trades: what has been told already.
+        memory: of the connections before.
     """
 
     exchange = NAME
     silence = _SILENCE
 
-    def __init__(self, engine: str, settle: float, trades: FillMemory, secrets: Secrets) -> None:
+    def __init__(self, engine: str, settle: float, memory: AccountMemory, secrets: Secrets) -> None:
         super().__init__(secrets)
         self._three = engine == THREE
         self._settle = settle
-        self._trades = trades.view()
+        self._memory = memory
+        self._trades = memory.trades.view()
         self._decoder = socketio.Decoder(self._three)
         self._open: Optional[_Opened] = None
         self._connected_at: Optional[float] = None
@@ -151,6 +166,7 @@ class KyrrexProtocol(Protocol):
                 Close(OpenFailed(f"{NAME}: the server sent {why}", exchange=NAME)),
             ]
         self._open = opened
+        self._memory.session_opened = True
         outputs: List[Output] = []
         if 0 < opened.pingInterval <= _LONGEST and 0 < opened.pingTimeout <= _LONGEST:
             self.silence = (opened.pingInterval + opened.pingTimeout) / 1000
@@ -177,7 +193,7 @@ class KyrrexProtocol(Protocol):
         outputs: List[Output] = []
         if not self._three:
             if not packet.data and self._open.maxPayload is None:
-                return [self._refused(OpenFailed(f"{NAME}: {THREE_SPOKEN}", exchange=NAME), _three_spoken())]
+                return [self._refused(OpenFailed(f"{NAME}: {THREE_SPOKEN}", exchange=NAME), _misspoken(THREE_SPOKEN))]
             try:
                 _decode_connected(packet.data)
             except UNREADABLE as error:
@@ -233,7 +249,7 @@ class KyrrexProtocol(Protocol):
             return Close(Silent(text, exchange=NAME), code=None)
         # A server of version 3 waits for our pings, as we for its.
         text = f"{text}; it has never pinged: perhaps {THREE_SPOKEN}"
-        return Close(Silent(text, exchange=NAME), code=None, verdict=_three_spoken(), limit=LIMIT)
+        return Close(Silent(text, exchange=NAME), code=None, verdict=_misspoken(THREE_SPOKEN), limit=LIMIT)
 
     def _disconnected(self, packet: Packet, now: float) -> List[Output]:
         return [self._goodbye("Socket.IO disconnect", now)]
@@ -261,8 +277,20 @@ class KyrrexProtocol(Protocol):
         if self._proved or code in _PASSING or (self._ready and code != _POLICY):
             return Close(error)
         if code == _ABNORMAL and self._connected_at is None:
-            return Close(error)  # the network's doing, as far as can be seen
+            # The network's doing, as far as can be seen.
+            return self._refused(error, _misspoken(FOUR_SPOKEN)) if self._may_speak_four else Close(error)
         return self._refused(error)
+
+    def broken(self, code: int, reason: str) -> Close:
+        close = super().broken(code, reason)
+        if self._may_speak_four:
+            return attrs.evolve(close, verdict=_misspoken(FOUR_SPOKEN), limit=LIMIT)
+        return close
+
+    @property
+    def _may_speak_four(self) -> bool:
+        """Whether the server may be one of version 4: it was asked for 3, and has never opened a session."""
+        return self._three and not self._memory.session_opened
 
     def _refused(
         self, error: ConnectionFailed, verdict: Union[AuthenticationFailed, ConfigurationError, None] = None
@@ -327,5 +355,5 @@ def refused_key(text: str) -> AuthenticationFailed:
     )
 
 
-def _three_spoken() -> ConfigurationError:
-    return ConfigurationError(f"{NAME}: {THREE_SPOKEN}", argument="engine", exchange=NAME)
+def _misspoken(text: str) -> ConfigurationError:
+    return ConfigurationError(f"{NAME}: {text}", argument="engine", exchange=NAME)
