@@ -13,6 +13,7 @@ import xchws
 from tests.client import test_secrets
 from tests.client.conftest import QUICK
 from xchws.exchanges import finery as models
+from xchws.exchanges.finery import signing
 from xchws.exchanges.finery.client import PLACES
 from xchws.sandbox import FaultProxy, FineryOrder, FinerySandbox
 from xchws.sandbox.jsontext import read, write
@@ -136,6 +137,26 @@ def test_a_clock_or_a_nonce_that_is_always_wrong_ends_it(finery: FinerySandbox, 
         make().start(WAIT)
     assert refused.value.code == {"timestamp": 7, "nonce": 6}[what]
     assert len(finery.handshakes) == 5
+
+
+def test_a_nonce_that_another_client_of_the_process_overtakes_is_no_verdict(
+    finery: FinerySandbox, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = finery.process_request
+    overtaken: List[int] = []
+
+    def overtake(session: Any) -> Any:
+        if len(overtaken) < 8:
+            overtaken.append(signing.nonce(finery.key, 0))
+            finery.account().last_nonce = overtaken[-1]
+        return judge(session)
+
+    monkeypatch.setattr(finery, "process_request", overtake)
+    client = make()
+    refused = client.events(xchws.Disconnected)
+    client.start(WAIT)
+    assert len(overtaken) == 8 and len(finery.handshakes) == 9
+    assert all("6 (wrong nonce)" in str(next(refused).error) for _ in range(8))
 
 
 @pytest.mark.parametrize("status", [301, 403, 404, 429, 500, 503])

@@ -24,7 +24,8 @@ def test_the_signature_covers_the_exact_text() -> None:
 
 
 def test_every_handshake_is_signed_anew() -> None:
-    first, second = (signing.headers("a key", SECRET, 1718000000123) for _ in range(2))
+    now = 1718000000123
+    first, second = (signing.headers("a key", SECRET, signing.nonce("a key", now), now) for _ in range(2))
     assert set(first) == {"EFX-Key", "EFX-Sign", "EFX-Content"}
     assert first["EFX-Content"] == '{"nonce":1718000000123000,"timestamp":1718000000123}'
     assert second["EFX-Content"] == '{"nonce":1718000000123001,"timestamp":1718000000123}'
@@ -36,6 +37,7 @@ def test_the_nonce_rises_when_the_clock_goes_back() -> None:
     rising = signing.Rising()
     assert [rising.draw("k", least) for least in (50, 40, 41, 51, 90)] == [50, 51, 52, 53, 90]
     assert rising.draw("another", 7) == 7
+    assert rising.passed("k", 53) and not rising.passed("k", 90)
 
 
 def test_the_nonce_rises_on_many_threads() -> None:

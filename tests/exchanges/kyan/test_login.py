@@ -434,6 +434,16 @@ def test_the_token_is_in_no_message() -> None:
     assert TOKEN2 not in str(talk.told(Failure)[-1].error)
 
 
+def test_tokens_are_kept_secret_for_long_and_not_for_ever() -> None:
+    talk = Conversation(verbatim=True)
+    talk.authorize("token-0")
+    for number in range(1, 500):
+        talk.say({"kind": "response", "id": "77", "recovery_token": f"token-{number:03}", "message_id": f"m{number}"})
+    assert not any("token-" in one.text for one in talk.told(Message))
+    kept = [number for number in range(500) if talk.secrets.redact(f"token-{number:03}") == "***"]
+    assert kept == list(range(400, 500)), "every connection brings a token: what is remembered must have an end"
+
+
 def test_a_session_is_renewed_before_its_hour_is_up_by_a_login_beside_it() -> None:
     talk = Conversation()
     talk.authorize(TOKEN)

@@ -55,6 +55,7 @@ class FineryExchange(Exchange):
         self._host = urlsplit(url).netloc
         self._json_ping = json_ping
         self._fills = FillMemory()
+        self._nonce = 0  # of the last handshake
 
     def route(self, http: Http) -> Route:
         place = PLACES.take(self._host)
@@ -64,7 +65,9 @@ class FineryExchange(Exchange):
                 "one address; stop a client that is not needed",
                 exchange=NAME,
             )
-        headers = signing.headers(self._key, self._secret, clock.unix_milliseconds())
+        now = clock.unix_milliseconds()
+        self._nonce = signing.nonce(self._key, now)
+        headers = signing.headers(self._key, self._secret, self._nonce, now)
         self.secrets.add_passing(headers["EFX-Sign"])
         return Route(self._url, headers=headers, grant=place)
 
@@ -85,8 +88,8 @@ class FineryExchange(Exchange):
         refused = HandshakeRejected(
             said, status=error.status, body=error.body, retry_after=error.retry_after, exchange=NAME
         )
-        if code not in codes.STALE:
-            return Close(refused)
+        if code not in codes.STALE or (code == codes.BAD_NONCE and signing.NONCES.passed(self._key, self._nonce)):
+            return Close(refused)  # a nonce of another client of this process may have overtaken ours on the way
         verdict = AuthenticationFailed(
             f"{said}, {_STALE_LIMIT} times in a row; is this machine's clock right, and is the key used by one process only?",
             code=code,

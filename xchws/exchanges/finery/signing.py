@@ -39,6 +39,16 @@ class Rising:
             box.append(number)
             return number
 
+    def passed(self, name: str, number: int) -> bool:
+        """Whether a later number than this one has been drawn."""
+        box = self._boxes.get((os.getpid(), name))
+        if box is None:
+            return False
+        try:
+            return box[0] > number
+        except IndexError:
+            return True  # one is being drawn at this moment
+
 
 NONCES = Rising()
 """The nonces of every key, for the whole process: the exchange wants them unique (an older page: rising) for a key."""
@@ -63,7 +73,7 @@ def signature(secret: str, message: str) -> str:
     return base64.b64encode(hmac.new(secret.encode(), message.encode(), hashlib.sha384).digest()).decode()
 
 
-def headers(key: str, secret: str, milliseconds: int) -> Dict[str, str]:
-    """The headers of one handshake; they are never to be used twice."""
-    said = content(nonce(key, milliseconds), milliseconds)
+def headers(key: str, secret: str, number: int, milliseconds: int) -> Dict[str, str]:
+    """The headers of one handshake with its nonce; they are never to be used twice."""
+    said = content(number, milliseconds)
     return {"EFX-Key": key, "EFX-Sign": signature(secret, said), "EFX-Content": said}

@@ -246,9 +246,11 @@ class KyanProtocol(Protocol):
     def _note_token(self, text: bytes) -> None:
         """The token is as good as the key: it is shown to nobody, not even to `on_message`."""
         try:
-            self.secrets.add(msgspec.json.decode(text, type=wire.Token).recovery_token)
+            token = msgspec.json.decode(text, type=wire.Token).recovery_token
         except UNREADABLE:
-            pass  # whoever reads the message will say so
+            return  # whoever reads the message will say so
+        if token:
+            self.secrets.add_passing(token)  # each connection brings another one
 
     def _held(self, made: List[Output]) -> List[Output]:
         """What is told before the session is live waits for that: a Gap comes before what follows it."""
