@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
-# Four processes, each with whole files of tests: much of a test's time is waiting.
-PARALLEL ?= -n 4 --dist loadfile
+# Four processes: much of a test's time is waiting.
+PARALLEL ?= -n 4 --dist loadgroup
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,6 +12,9 @@ CHECKED := xchws tests $(foreach room,examples benchmarks,$(if $(wildcard $(room
 # .ci/venv is told whether PYTHON was asked for or is the default above.
 export PYTHON
 export PYTHON_FROM := $(origin PYTHON)
+
+# Where it is set, every process of the suite would compile all of xchws anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

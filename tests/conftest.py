@@ -21,7 +21,15 @@ THREADS_END_WITHIN = 5.0
 # pytest --hypothesis-profile=explore
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("explore", max_examples=2_000, deadline=None, print_blob=True)
+# Measuring coverage makes every line three times as dear: that run looks at fewer examples, the others at all of them.
+settings.register_profile("covered", settings.get_profile("ci"), max_examples=40)
 settings.load_profile("ci")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With --cov, and unless another profile is asked for, the smaller one."""
+    if config.getoption("cov_source", None) and not config.getoption("--hypothesis-profile"):
+        settings.load_profile("covered")
 
 
 def _alive(threads: List[threading.Thread], patience: float) -> List[threading.Thread]:

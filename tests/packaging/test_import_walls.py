@@ -12,6 +12,7 @@ import ast
 import configparser
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -351,6 +352,7 @@ class Reader(ast.NodeVisitor):
             self._note(self._aliases.get(node.id, node.id), node, use=True)
 
 
+@cache  # every wall looks at every file
 def read(path: str, source: str) -> List[Seen]:
     reader = Reader(path)
     reader.visit(ast.parse(source))
@@ -365,7 +367,8 @@ def within(path: str, rooms: Sequence[str]) -> bool:
     return False
 
 
-def covers(name: str, names: Sequence[str]) -> bool:
+@cache
+def covers(name: str, names: Tuple[str, ...]) -> bool:
     for wanted in names:
         pattern = re.escape(wanted).replace(r"\*", ".*")
         if re.match(pattern + r"(\.|$)", name):
@@ -385,9 +388,10 @@ def findings(wall: Wall, path: str, source: str) -> Iterator[str]:
         yield f"xchws/{path}:{seen.line}: {seen.name} ({wall.name}: {wall.why})"
 
 
-def modules() -> Iterator[Tuple[str, str]]:
-    for file in sorted(PACKAGE.rglob("*.py")):
-        yield file.relative_to(PACKAGE).as_posix(), file.read_text(encoding="utf-8")
+@cache
+def modules() -> Tuple[Tuple[str, str], ...]:
+    files = sorted(PACKAGE.rglob("*.py"))
+    return tuple((file.relative_to(PACKAGE).as_posix(), file.read_text(encoding="utf-8")) for file in files)
 
 
 def neighbour(path: str, source: str) -> Optional[str]:

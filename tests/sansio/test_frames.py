@@ -483,7 +483,7 @@ class Peer:
         return self.failed and self.frames == frames
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=settings().max_examples * 4)
 @given(mutated() | st.binary(max_size=60))
 @example(frame(TEXT, b"a", fin=False) + close_frame(1000))
 @example(header(0x81, 126, b"\x00\x05hello"))

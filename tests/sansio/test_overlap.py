@@ -144,7 +144,7 @@ class Market:
         return [event.id or "" for event in self.stage.all(Trade)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings().max_examples * 3 // 2)
 @given(before=STEPS, after=STEPS, ending=st.sampled_from(["planned", "close", "stop", "successor", "overflow"]))
 def test_nothing_is_lost_and_nothing_is_doubled(before: List[object], after: List[object], ending: str) -> None:
     market = Market()

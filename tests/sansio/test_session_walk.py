@@ -331,5 +331,5 @@ class Walk(RuleBasedStateMachine):
         assert stage.stop() == []
 
 
-Walk.TestCase.settings = settings(max_examples=150, stateful_step_count=60)
+Walk.TestCase.settings = settings(max_examples=settings().max_examples * 3 // 2, stateful_step_count=60)
 TestWalk = Walk.TestCase
