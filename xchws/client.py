@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import difflib
 import itertools
-import logging
-import os
 import random
 import threading
-import weakref
+from collections import deque
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Type, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Type, TypeVar, Union
 
-from xchws import clock
+from xchws import clock, log, process
 from xchws.backoff import Backoff
-from xchws.errors import ConfigurationError, StateError, WaitTimeout, XchwsError
+from xchws.errors import ConfigurationError, OpenFailed, StateError, WaitTimeout, XchwsError, text_of
 from xchws.events import (
     Balance,
     BookLevel,
@@ -40,10 +37,12 @@ from xchws.events import (
 )
 from xchws.exchanges.exchange import Exchange
 from xchws.hooks import Hook
+from xchws.runtime.bell import Bell, Latch
 from xchws.runtime.dispatcher import Dispatcher
-from xchws.runtime.loop import Loop
+from xchws.runtime.loop import Command, Loop
 from xchws.runtime.registry import QUEUE, Registry
-from xchws.runtime.signals import sigterm_interrupts
+from xchws.runtime.signals import sigterm_calls
+from xchws.runtime.strand import Strand
 from xchws.sansio.actions import Resolved, Settled, Topic
 from xchws.sansio.session import Session, Terms
 from xchws.status import Status
@@ -52,7 +51,7 @@ from xchws.transports.connection import Opening
 from xchws.transports.http import Http
 from xchws.transports.proxy import Proxy
 from xchws.transports.route import Route
-from xchws.waiting import EventStream, Expectation, Subscription, checked_timeout, remaining, wanted
+from xchws.waiting import Answer, EventStream, Expectation, Subscription, checked_timeout, remaining, wanted
 
 if TYPE_CHECKING:
     import ssl
@@ -91,14 +90,12 @@ if TYPE_CHECKING:
         on_message: Callable[[Any], Any]
 
 
-_log = logging.getLogger("xchws")
-
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound="Client")
 
 _MAX_MESSAGE = 16 * 1024 * 1024  # bytes; the largest message known of the five exchanges has some 100 KiB
-_started: weakref.WeakSet[Client] = weakref.WeakSet()
+_IN_A_HURRY = 0.25  # seconds for what is left to do at the end of stop(): to close sockets, and for threads to end
 
 
 def _error_of(event: Event) -> XchwsError:
@@ -177,7 +174,8 @@ class Client:
         self._open_timeout = _seconds(exchange, "open_timeout", open_timeout)
         self._proxy = Proxy.parse(proxy) if proxy is not None else None
         self._tls = transports_tls.checked(tls)
-        self._dispatcher = Dispatcher(self._registry, capacity, callbacks == "inline", exchange.name)
+        self._bell = Bell()  # rung when the state changes and when a thread ends
+        self._dispatcher = Dispatcher(self._registry, capacity, callbacks == "inline", exchange.name, self._bell)
         self._session = Session(
             Terms(
                 exchange=exchange.name,
@@ -187,25 +185,28 @@ class Client:
                 open_timeout=self._open_timeout,
                 ping_interval=None if ping_interval is None else _seconds(exchange, "ping_interval", ping_interval),
                 ping_timeout=None if ping_timeout is None else _seconds(exchange, "ping_timeout", ping_timeout),
-                draw=random.Random().random,
+                # Of the system: processes that are forked from one must not all wait equally long.
+                draw=random.SystemRandom().random,
                 utc_of=clock.utc_of,
                 verbatim=self._registry.wants_messages,
                 congested=lambda: self._dispatcher.backlog > capacity // 2,
             )
         )
         self._capacity = capacity
-        self._lock = threading.RLock()
-        self._changed = threading.Condition()
-        self._finished = threading.Event()
+        self._lock = threading.RLock()  # between threads of the user's; ours never take it
+        self._entered = threading.Lock()  # taken by the first start(), and kept
+        self._owner = Strand(f"xchws {exchange.name} owner", self._own, self._bell)
+        self._mail: Deque[Command] = deque()
         self._loop: Optional[Loop] = None
-        self._error: Optional[XchwsError] = None
+        self._ended: Latch[Optional[XchwsError]] = Latch(self._bell)
         self._forked = False
-        self._stopped_unstarted = False
         self._tickets = itertools.count(1)
-        self._answers: Dict[int, concurrent.futures.Future[Any]] = {}
+        # All three are changed one key at a time, which is atomic: no lock is needed between us and the user.
+        self._answers: Dict[int, Answer] = {}
         self._subscriptions: Dict[Topic, Subscription] = {}
-        self._watchers: Set[Union[Expectation[Any], EventStream[Any]]] = set()
+        self._watchers: Dict[Union[Expectation[Any], EventStream[Any]], None] = {}
         self._register(hooks)
+        process.remember(self)
 
     def _register(self, hooks: Dict[str, Callable[[Any], Any]]) -> None:
         known = [name for name in dir(type(self)) if isinstance(getattr(type(self), name), Hook)]
@@ -256,36 +257,69 @@ class Client:
             XchwsError: what ended the client meanwhile, such as AuthenticationFailed.
         """
         checked_timeout(timeout)
-        self._check_process()
-        with self._lock:
-            if self._loop is not None or self._stopped_unstarted:
-                ended = self._stopped_unstarted or self._finished.is_set()
-                raise StateError(
-                    f"{self._exchange.name}: "
-                    + ("a stopped client cannot be started again; make a new one" if ended else "the client is started")
-                )
-            tls = self._tls
-            http = Http(self._exchange.name, self._exchange.secrets, self._proxy, self._tls, self._open_timeout)
-
-            def dialler(route: Route, timeout: float) -> Opening:
-                nonlocal tls
-                if tls is None and not route.url.startswith("ws:"):
-                    tls = transports_tls.default()  # on the helper thread: it takes its time
-                return Opening(
-                    route, self._exchange.name, self._exchange.secrets, self._proxy, tls, timeout, _MAX_MESSAGE
-                )
-
-            loop = Loop(
-                self._session, self._exchange, http, dialler, self._publish, self._settle, self._resolve, self._finish
-            )
-            self._loop = loop
-            if self._stopped_unstarted:  # stop() came meanwhile, from another thread or a signal handler
-                raise StateError(f"{self._exchange.name}: a stopped client cannot be started; make a new one")
-            _started.add(self)
-            self._dispatcher.start()
-            loop.thread.start()
+        if not self._begin():
+            raise StateError(f"{self._exchange.name}: stopped while it was being started; make a new client")
         if timeout is not None:
             self.wait_ready(timeout)
+
+    def _begin(self) -> bool:
+        """Start the threads; False if stop() came meanwhile, from another thread or a signal handler."""
+        self._check_process()
+        name = self._exchange.name
+        if self._owner.is_over:
+            raise StateError(f"{name}: a stopped client cannot be started again; make a new one")
+        if not self._entered.acquire(blocking=False):
+            raise StateError(f"{name}: the client is started")
+        try:
+            loop = self._make_loop()
+        except BaseException as error:
+            self._entered.release()
+            if isinstance(error, OSError):
+                raise OpenFailed(f"{name}: no sockets are to be had: {error}", exchange=name) from error
+            raise
+        self._loop = loop
+        try:
+            self._dispatcher.start()
+            self._owner.start()
+        except BaseException as error:
+            # No more threads are to be had, or Ctrl-C came. If the owner has begun all the same, the client lives.
+            if self._owner.call_off():
+                failure = XchwsError(f"{name}: the threads could not be started: {text_of(error)}", exchange=name)
+                self._finish_unbegun(failure)
+                loop.discard()
+                if isinstance(error, RuntimeError):
+                    raise failure from error
+            raise
+        if self._owner.called_off:
+            loop.discard()
+            return False
+        return True
+
+    def _make_loop(self) -> Loop:
+        tls = self._tls
+        http = Http(self._exchange.name, self._exchange.secrets, self._proxy, self._tls, self._open_timeout)
+
+        def dialler(route: Route, timeout: float) -> Opening:
+            nonlocal tls
+            if tls is None and not route.url.startswith("ws:"):
+                tls = transports_tls.default()  # on the helper thread: it takes its time
+            return Opening(route, self._exchange.name, self._exchange.secrets, self._proxy, tls, timeout, _MAX_MESSAGE)
+
+        return Loop(
+            self._mail,
+            self._session,
+            self._exchange,
+            http,
+            dialler,
+            self._publish,
+            self._settle,
+            self._resolve,
+            self._finish,
+        )
+
+    def _own(self) -> None:
+        assert self._loop is not None, "it is there before its thread is started"
+        self._loop.run()
 
     def wait_ready(self, timeout: Optional[float]) -> None:
         """Wait until the client is READY, at most `timeout` seconds (None: without end).
@@ -297,15 +331,12 @@ class Client:
         """
         checked_timeout(timeout)
         self._check_process()
-        if self._loop is None:
+        if self._loop is None and not self._ended.given:
             raise StateError(f"{self._exchange.name}: not started; call start() first")
         self._check_wait("wait for READY")
-        with self._changed:
-            over = self._changed.wait_for(
-                lambda: self._session.state is State.READY or self._finished.is_set(), timeout
-            )
-        if self._finished.is_set():
-            raise self._error or StateError(f"{self._exchange.name}: stopped")
+        over = self._bell.wait_for(lambda: self._session.state is State.READY or self._ended.given, timeout)
+        if self._ended.given:
+            raise self._ending()
         if not over:
             last = self._session.last_error
             because = f"; the last trouble was: {last}" if last is not None else ""
@@ -313,11 +344,14 @@ class Client:
                 f"{self._exchange.name}: not READY within {timeout:g} s (state {self._session.state}){because}"
             )
 
-    def stop(self, timeout: float = 5.0) -> bool:
+    def stop(self, timeout: Optional[float] = 5.0) -> bool:
         """End the connection and both threads, and deliver what waits for the callbacks, within `timeout` seconds.
 
         Idempotent, and legal from any thread, from a callback and from a signal handler. What the callbacks do not get to in
-        time is given up, counted in `status().undelivered` and logged.
+        time is given up, counted in `status().undelivered` and logged. It takes no lock that anybody else holds.
+
+        Args:
+            timeout: None: until all has been delivered and has ended, however long that takes.
 
         Returns:
             Whether everything has ended. From a callback it tells of the owner thread only (the callback's own thread ends
@@ -326,28 +360,35 @@ class Client:
         checked_timeout(timeout)
         if self._forked:
             return True  # nothing of this copy lives
-        if self._loop is None:
-            self._stopped_unstarted = True  # start() looks at it once more after it has set _loop
+        deadline = None if timeout is None else clock.monotonic() + timeout
+        if self._owner.call_off():  # it has not begun, and never will
+            self._finish_unbegun(None)
+            return self._dispatcher.join(deadline)
         loop = self._loop
-        if loop is None or self._stopped_unstarted:
-            self._session.stop(clock.monotonic())
-            self._finish(None)
-            return True
-        deadline = clock.monotonic() + timeout
+        assert loop is not None, "it is there before its thread begins"
         loop.post(self._session.stop)
-        if threading.current_thread() is loop.thread:
+        if self._owner.is_current:
             return False
-        loop.thread.join(remaining(deadline))
-        delivered = self._dispatcher.join(deadline)
-        if not delivered:
+        ended = self._owner.join(deadline)
+        if not ended:
+            loop.hurry()
+            ended = self._owner.join(clock.monotonic() + _IN_A_HURRY)
+        if not (ended and self._dispatcher.join(deadline)):
             given_up = self._dispatcher.abandon()
-            _log.warning(
-                "%s: stopped before the callbacks were done: %d events were not delivered",
-                self._exchange.name,
-                given_up,
-            )
-            delivered = self._dispatcher.join(clock.monotonic())
-        return delivered and not loop.thread.is_alive()
+            if given_up:
+                log.warning(
+                    "%s: stopped before the callbacks were done: %d events were not delivered",
+                    self._exchange.name,
+                    given_up,
+                )
+        until = clock.monotonic() + _IN_A_HURRY
+        return self._dispatcher.join(until) and (ended or self._owner.join(until))
+
+    def _finish_unbegun(self, error: Optional[XchwsError]) -> None:
+        """The end of a client whose owner thread never began and never will: what that would do is done here."""
+        self._session.stop(clock.monotonic(), error)
+        self._finish(error)
+        self._dispatcher.call_off()
 
     def run_forever(self, *, handle_signals: bool = False) -> None:
         """Start, if that has not been done, and block until the client is stopped. Ctrl-C stops it cleanly.
@@ -360,25 +401,29 @@ class Client:
             StateError: stopped before, or a copy in a forked child.
             ValueError: `handle_signals` outside the main thread.
         """
-        with sigterm_interrupts() if handle_signals else nullcontext():
-            try:
+        asked: Latch[None] = Latch(self._bell)  # by SIGTERM
+        try:
+            with sigterm_calls(lambda: asked.give(None)) if handle_signals else nullcontext():
                 if self._loop is None:
-                    self.start()
+                    self._begin()
                 self._check_process()
                 self._check_wait("run_forever")
-                # In pieces, because on Windows a wait without end cannot be interrupted.
-                while not self._finished.wait(1.0):
-                    pass
-                while not self._dispatcher.abandoned and not self._dispatcher.join(clock.monotonic() + 1.0):
-                    pass
-            except KeyboardInterrupt:
-                self.stop()
-                return
-        if self._error is not None:
-            raise self._error
+                self._bell.wait_for(lambda: asked.given or (self._ended.given and self._dispatcher.is_done), None)
+                if asked.given:
+                    self.stop()
+                    return
+        except KeyboardInterrupt:
+            self.stop()
+            return
+        if self._ended.value is not None:
+            raise self._ending()
 
     def __enter__(self: C) -> C:
-        self.start()
+        try:
+            self.start()
+        except KeyboardInterrupt:
+            self.stop()  # there will be no __exit__
+            raise
         return self
 
     def __exit__(
@@ -397,22 +442,25 @@ class Client:
         """
         self._check_process()
         session, loop, dispatcher = self._session, self._loop, self._dispatcher
+        state, since = session.stage
         active, retry_at = session.active, session.retry_at
         expiry = active.expiry if active is not None else None
-        threads = [thread for thread in (loop.thread if loop else None, dispatcher.thread if loop else None) if thread]
+        retry_in = None
+        if state is State.WAITING:
+            retry_in = 0.0 if retry_at is None else remaining(retry_at)
         return Status(
             exchange=self._exchange.name,
-            state=session.state,
-            since=None if session.state_since is None else clock.utc_of(session.state_since),
+            state=state,
+            since=None if since is None else clock.utc_of(since),
             last_message=None if session.last_heard is None else clock.utc_of(session.last_heard),
-            attempt=session.attempt,
+            attempt=0 if state is State.READY else session.attempt,
             reconnects=max(0, session.connections - 1),
             last_error=session.last_error,
-            retry_in=remaining(retry_at),
+            retry_in=retry_in,
             subscriptions=tuple(
                 (subscription.name, subscription.state)
                 for subscription in list(self._subscriptions.values())
-                if subscription.state in ("pending", "active")
+                if subscription.is_wanted
             ),
             backlog=dispatcher.backlog,
             messages=loop.received if loop is not None else 0,
@@ -420,7 +468,7 @@ class Client:
             undelivered=dispatcher.undelivered,
             token_expires=None if expiry is None else clock.utc_of(expiry),
             clock_offset=None,
-            threads_alive=all(thread.is_alive() for thread in threads),
+            threads_alive=state in (State.NEW, State.STOPPED) or (self._owner.works and dispatcher.works),
         )
 
     # -------------------------------------------------------------------------------------------------------- waiting
@@ -463,34 +511,46 @@ class Client:
         return stream
 
     def _watch(self, watcher: Union[Expectation[Any], EventStream[Any]]) -> None:
-        with self._lock:
-            if not self._finished.is_set():
-                self._watchers = {*self._watchers, watcher}
-                return
-        watcher.fail(self._ending())
+        self._watchers[watcher] = None
+        if self._ended.given:  # whoever takes it out tells it
+            self._forget(watcher)
+            watcher.fail(self._ending())
 
     def _forget(self, watcher: Any) -> None:
-        with self._lock:
-            self._watchers = self._watchers - {watcher}
+        self._watchers.pop(watcher, None)
 
     def _ending(self) -> XchwsError:
-        return self._error or StateError(f"{self._exchange.name}: the client has been stopped")
+        error = self._ended.value
+        if error is None:
+            return StateError(f"{self._exchange.name}: the client has been stopped")
+        return error.with_traceback(None)  # each who waits raises it: their places would pile up
 
     # ---------------------------------------------------------------------------------------------------- subscribing
 
     def _subscribe(self, topic: Topic) -> Subscription:
         """The subscription of this topic: a new one, or the one that there is."""
         self._check_process()
+        stopped = f"{self._exchange.name}: stopped; make a new client to subscribe {topic.name!r}"
         with self._lock:
-            if self._finished.is_set():
-                raise StateError(f"{self._exchange.name}: stopped; make a new client to subscribe {topic.name!r}")
-            known = self._subscriptions.get(topic)
-            if known is not None and known.state in ("pending", "active"):
-                return known
-            subscription = Subscription(topic, self._check_wait, self._unsubscribe)
-            self._subscriptions[topic] = subscription
-            self._post(lambda now: self._session.subscribe(topic, now))
-            return subscription
+            if self._ended.given:
+                raise StateError(stopped)
+            subscription = self._subscriptions.get(topic)
+            if subscription is None or not subscription.is_wanted:
+                subscription = self._subscriptions[topic] = Subscription(topic, self._check_wait, self._unsubscribe)
+            # One that waits is posted once more: Ctrl-C may have come between the line above and this one.
+            if not subscription.active:
+                self._post_subscribe(subscription)
+        self._end_if_over(subscription)
+        return subscription
+
+    def _end_if_over(self, subscription: Subscription) -> None:
+        """Where the client's end came while this was put in place, it may not have been seen."""
+        if self._ended.given:
+            subscription.settle("ended", self._ended.value)
+
+    def _post_subscribe(self, subscription: Subscription) -> None:
+        topic = subscription._topic
+        self._post(lambda now: self._session.subscribe(topic, now) if subscription.is_wanted else [])
 
     def _find(self, topic: Topic) -> Optional[Subscription]:
         """The subscription of this topic, if there is one."""
@@ -501,8 +561,8 @@ class Client:
         topic = subscription._topic
         with self._lock:
             if self._subscriptions.get(topic) is subscription:
-                del self._subscriptions[topic]
                 self._post(lambda now: self._session.unsubscribe(topic, now))
+                self._subscriptions.pop(topic, None)
 
     def _request(self, request: Any, timeout: Optional[float]) -> Any:
         """Have the protocol make a request and wait for its answer, at most `timeout` seconds (None: without end).
@@ -520,36 +580,35 @@ class Client:
         if self._loop is None:
             raise StateError(f"{name}: not started; call start() first")
         ticket = next(self._tickets)
-        answer: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        self._answers[ticket] = answer
-        self._post(lambda now: self._session.request(ticket, request, now))
-        if self._finished.is_set() and self._answers.pop(ticket, None) is not None:
-            raise StateError(f"{name}: the client has been stopped; the request was not sent")
+        answer = self._answers[ticket] = Answer()
         try:
-            return answer.result(timeout)
-        except concurrent.futures.TimeoutError:
+            # What nobody waits for any more when its turn comes is not sent.
+            self._post(lambda now: self._session.request(ticket, request, now) if ticket in self._answers else [])
+            if self._ended.given and self._answers.pop(ticket, None) is not None:
+                raise StateError(f"{name}: the client has been stopped; the request was not sent")
+            if answer.wait(timeout):
+                return answer.value
+        finally:
             self._answers.pop(ticket, None)
         raise WaitTimeout(f"{name}: no answer within {timeout:g} s; whether the request was carried out is unknown")
 
-    def _post(self, command: Callable[[float], List[Any]]) -> None:
+    def _post(self, command: Command) -> None:
+        self._mail.append(command)
         if self._loop is not None:
-            self._loop.post(command)
-        else:
-            command(clock.monotonic())  # no thread yet: the session only takes note, and has nothing done
+            self._loop.wake()
 
     # ------------------------------------------------------------------------------------------- on the owner thread
 
     def _publish(self, events: List[Event]) -> int:
         for event in events:
             if isinstance(event, StateChanged):
-                _log.info("%s: %s -> %s", self._exchange.name, event.old, event.new)
-                with self._changed:
-                    self._changed.notify_all()
+                log.info("%s: %s -> %s", self._exchange.name, event.old, event.new)
+                self._bell.ring()
             elif isinstance(event, Failure):
-                _log.warning("%s", event.error)
+                log.warning("%s", event.error)
         if self._watchers:
             for event in events:
-                for watcher in self._watchers:
+                for watcher in list(self._watchers):
                     if watcher.offer(event):
                         self._forget(watcher)
         return self._dispatcher.put(events)
@@ -561,54 +620,79 @@ class Client:
 
     def _resolve(self, resolved: Resolved) -> None:
         answer = self._answers.pop(resolved.ticket, None)
-        if answer is None:
-            return  # nobody waits any more
-        if resolved.error is not None:
-            answer.set_exception(resolved.error)
-        else:
-            answer.set_result(resolved.value)
+        if answer is not None:  # else nobody waits any more
+            answer.give(resolved)
 
     def _finish(self, error: Optional[XchwsError]) -> None:
-        with self._lock:
-            self._error = error
-            self._finished.set()
-            watchers, self._watchers = self._watchers, set()
-            subscriptions = list(self._subscriptions.values())
-        for watcher in watchers:
+        error = self._ended.give(error)
+        for watcher in list(self._watchers):
+            self._forget(watcher)
             if isinstance(watcher, EventStream):
                 watcher.fail(error)
             else:
                 watcher.fail(self._ending())
-        for subscription in subscriptions:
+        for subscription in list(self._subscriptions.values()):
             subscription.settle("ended", error)
+        text = f"{self._exchange.name}: stopped; the request was not sent"
         for ticket in list(self._answers):
-            self._resolve(
-                Resolved(ticket, error=StateError(f"{self._exchange.name}: stopped; the request was not sent"))
-            )
+            self._resolve(Resolved(ticket, error=StateError(text)))
         self._dispatcher.close()
-        with self._changed:
-            self._changed.notify_all()
+
+    # --------------------------------------------------------------------------------- when the process forks or ends
+
+    def _forsake(self) -> None:
+        """In a forked child."""
+        if not self._entered.locked() and not self._owner.is_over:
+            self._lock = threading.RLock()  # it may be held by a thread that is not here; all else is as good as new
+            return
+        self._forked = True
+        error = self._forked_error()
+        self._dispatcher.forsake()
+        if self._loop is not None:
+            self._loop.forsake()
+        for watcher in list(self._watchers):
+            watcher.forsake(error)
+        for subscription in list(self._subscriptions.values()):
+            subscription.settle("ended", error)
+
+    def _let_go(self) -> None:
+        """At the end of the program: no function is called any more, and what waits for one is counted and said."""
+        if self._forked or self._loop is None:
+            return
+        given_up = self._dispatcher.abandon()
+        if given_up:
+            log.warning("%s: the program ended: %d events were not delivered", self._exchange.name, given_up)
+        self._loop.leave()
+
+    def _is_gone(self, deadline: float) -> bool:
+        """After `_let_go`: wait for the threads until a monotonic instant; whether they have ended."""
+        if self._forked or self._loop is None:
+            return True
+        return self._owner.join(deadline) and self._dispatcher.join(deadline)
 
     # ------------------------------------------------------------------------------------------------------- guarding
 
     def _check_process(self) -> None:
         if self._forked:
-            raise StateError(
-                f"{self._exchange.name}: this client was started before os.fork(); its connection belongs to the parent "
-                "process. Make a new client in the child (in a Celery worker or under gunicorn: after the fork)"
-            )
+            raise self._forked_error()
+
+    def _forked_error(self) -> StateError:
+        return StateError(
+            f"{self._exchange.name}: this client was started before os.fork(); its connection belongs to the parent "
+            "process. Make a new client in the child (in a Celery worker or under gunicorn: after the fork)"
+        )
 
     def _check_wait(self, what: str) -> None:
         self._check_process()
-        loop = self._loop
-        if loop is not None and threading.current_thread() is loop.thread:
+        if self._owner.is_current:
             raise StateError(
                 f"{self._exchange.name}: cannot {what} in an inline callback: it runs on the owner thread, which would wait "
                 'for itself; use callbacks="thread"'
             )
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._session.state}>"
+        state = "a dead copy in a forked process" if self._forked else self._session.state
+        return f"<{type(self).__name__} {state}>"
 
 
 _OPTIONS = ("backoff", "open_timeout", "ping_interval", "ping_timeout", "proxy", "tls", "capacity", "callbacks")
@@ -624,16 +708,3 @@ def _seconds(exchange: Exchange, argument: str, value: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
         raise _unfit(exchange, argument, f"a number of seconds above 0, not {value!r}")
     return float(value)
-
-
-def _after_fork_in_child() -> None:
-    for client in list(_started):
-        client._forked = True
-        client._dispatcher.forsake()
-        if client._loop is not None:
-            client._loop.forsake()
-    _started.clear()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -227,3 +227,11 @@ class CallbackError(XchwsError):
     def __reduce__(self) -> Any:
         # A callback is often a local function, which cannot be pickled: the text names it.
         return (type(self), (str(self),), {"exchange": self.exchange, "event": self.event})
+
+
+def text_of(raised: BaseException) -> str:
+    """What an exception says, whatever it is: a user's `__str__` may raise."""
+    try:
+        return str(raised)
+    except BaseException:  # sys.exit() in it, too: the thread that asks must live
+        return "(its text cannot be read)"

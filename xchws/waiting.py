@@ -1,15 +1,18 @@
-"""What a user waits for: an expectation, a stream of events, a subscription. Filled by the owner thread, awaited by any other."""
+"""What a user waits for: an expectation, a stream of events, a subscription, an answer.
+
+Filled by the owner thread, awaited by any other. The two share no lock, for the reason that runtime/bell.py gives.
+"""
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from typing import Any, Callable, Deque, Generic, Optional, Tuple, Type, TypeVar
+from typing import Any, Callable, Deque, Generic, NoReturn, Optional, Tuple, Type, TypeVar, Union
 
 from xchws import clock
-from xchws.errors import CallbackError, SlowConsumer, StateError, WaitTimeout, XchwsError
+from xchws.errors import CallbackError, SlowConsumer, StateError, WaitTimeout, XchwsError, text_of
 from xchws.events import Event
-from xchws.sansio.actions import Topic
+from xchws.runtime.bell import Bell, Latch
+from xchws.sansio.actions import Resolved, Topic
 
 E = TypeVar("E", bound=Event)
 Guard = Callable[[str], None]
@@ -60,14 +63,12 @@ class Expectation(Generic[E]):
         self._wanted = wanted
         self._guard = guard
         self._forget = forget
-        self._done = threading.Event()
-        self._event: Optional[E] = None
-        self._error: Optional[XchwsError] = None
+        self._outcome: Latch[Union[Event, XchwsError]] = Latch()
 
     @property
     def done(self) -> bool:
         """Whether `result` would return (or raise the client's end) at once."""
-        return self._done.is_set()
+        return self._outcome.given
 
     def result(self, timeout: Optional[float]) -> E:
         """The event. Waits at most `timeout` seconds (None: without end).
@@ -78,14 +79,14 @@ class Expectation(Generic[E]):
             StateError: called on the owner thread, in a forked child, or the client was stopped before it came.
             XchwsError: the client ended with this error before it came.
         """
-        if not self._done.is_set():
+        if not self._outcome.given:
             self._guard("wait for an event")
-            if not self._done.wait(checked_timeout(timeout)):
+            if not self._outcome.wait(checked_timeout(timeout)):
                 raise WaitTimeout(f"no {self._wanted.event_class.__name__} came within {timeout:g} s")
-        if self._error is not None:
-            raise self._error
-        assert self._event is not None, "done without an error means that there is an event"
-        return self._event
+        outcome = self._outcome.value
+        if isinstance(outcome, XchwsError):
+            raise outcome.with_traceback(None)  # each who waits raises it: their places would pile up
+        return outcome  # type: ignore[return-value]  # matches() has checked the class
 
     def cancel(self) -> None:
         """Expect it no more; a `result` that waits raises StateError."""
@@ -98,19 +99,21 @@ class Expectation(Generic[E]):
             if not self._wanted.matches(event):
                 return False
         except BaseException as raised:  # sys.exit() too: the owner thread must live
-            error = CallbackError(f"the where of an expectation raised {type(raised).__name__}: {raised}", event=event)
+            text = f"the where of an expectation raised {type(raised).__name__}: {text_of(raised)}"
+            error = CallbackError(text, event=event)
             error.__cause__ = raised
-            self._error = error
+            self._outcome.give(error)
         else:
-            self._event = event  # type: ignore[assignment]  # matches() has checked the class
-        self._done.set()
+            self._outcome.give(event)
         return True
 
     def fail(self, error: XchwsError) -> None:
         """It will not come any more."""
-        if not self._done.is_set():
-            self._error = error
-            self._done.set()
+        self._outcome.give(error)
+
+    def forsake(self, error: XchwsError) -> None:
+        """In a forked child: what is to come comes in the parent."""
+        self.fail(error)
 
 
 class EventStream(Generic[E]):
@@ -134,64 +137,80 @@ class EventStream(Generic[E]):
         self._capacity = capacity
         self._guard = guard
         self._forget = forget
-        self._lock = threading.Condition()
+        self._bell = Bell()
         self._events: Deque[E] = deque()
+        # Two numbers, each written on one side only, so that none is lost between the two.
         self._dropped = 0
-        self._ended = False
-        self._error: Optional[XchwsError] = None
+        self._dropped_told = 0
+        self._end: Latch[Optional[XchwsError]] = Latch(self._bell)
+        self._end_told = False
 
     def __iter__(self) -> EventStream[E]:
         return self
 
     def __next__(self) -> E:
-        with self._lock:
-            if not self._events and not self._dropped and not self._ended:
+        while True:
+            if not self._has_news():
                 self._guard("wait for an event")
-                if not self._lock.wait_for(lambda: self._events or self._dropped or self._ended, self._timeout):
+                if not self._bell.wait_for(self._has_news, self._timeout):
                     raise WaitTimeout(f"no {self._wanted.event_class.__name__} came within {self._timeout:g} s")
-            if self._events:
+            ended = self._end.given  # before the look at the events: nothing comes after the end
+            try:
                 return self._events.popleft()
-            if self._dropped:
-                dropped, self._dropped = self._dropped, 0
+            except IndexError:
+                pass  # what there is to tell is something else, or another thread was quicker
+            dropped = self._dropped - self._dropped_told
+            if dropped:
+                self._dropped_told += dropped
                 raise SlowConsumer(
                     f"the loop over events() is too slow: {dropped} events had to be given up", dropped=dropped
                 )
-            error, self._error = self._error, None
-            if error is not None:
-                raise error
+            if ended:
+                self._tell_end()
+
+    def _has_news(self) -> bool:
+        return bool(self._events) or self._dropped != self._dropped_told or self._end.given
+
+    def _tell_end(self) -> NoReturn:
+        error = self._end.value
+        if error is None or self._end_told:
             raise StopIteration
+        self._end_told = True
+        raise error
 
     def close(self) -> None:
         """Take no more events; what was kept is given out, then the iteration ends."""
         self._forget(self)
-        with self._lock:
-            self._ended = True
-            self._lock.notify_all()
+        self.fail(None)
 
     def offer(self, event: Event) -> bool:
-        """On the owner thread: take an event if it fits."""
+        """On the owner thread: take an event if it fits; whether the stream is over."""
         try:
             wanted = self._wanted.matches(event)
-        except Exception as raised:
+        except BaseException as raised:  # the owner thread must live
             error = CallbackError(f"a filter of events() raised {type(raised).__name__}", event=event)
             error.__cause__ = raised
             self.fail(error)
             return True
+        if self._end.given:
+            return True
         if wanted:
-            with self._lock:
-                if self._dropped or len(self._events) >= self._capacity:
-                    self._dropped += 1
-                else:
-                    self._events.append(event)  # type: ignore[arg-type]  # matches() has checked the class
-                self._lock.notify_all()
+            if self._dropped != self._dropped_told or len(self._events) >= self._capacity:
+                self._dropped += 1
+            else:
+                self._events.append(event)  # type: ignore[arg-type]  # matches() has checked the class
+            self._bell.ring()
         return False
 
     def fail(self, error: Optional[XchwsError]) -> None:
         """The client has ended."""
-        with self._lock:
-            self._error = error
-            self._ended = True
-            self._lock.notify_all()
+        self._end.give(error)
+
+    def forsake(self, error: XchwsError) -> None:
+        """In a forked child: what was kept is the parent's."""
+        self._events.clear()
+        self._dropped = self._dropped_told
+        self.fail(error)
 
 
 class Subscription:
@@ -205,9 +224,9 @@ class Subscription:
         self._topic = topic
         self._guard = guard
         self._end = end
-        self._lock = threading.Condition()
-        self._state = "pending"
-        self._error: Optional[XchwsError] = None
+        self._bell = Bell()
+        self._alive = "pending"  # what it is as long as it has no end
+        self._over: Latch[Tuple[str, Optional[XchwsError]]] = Latch(self._bell)
 
     @property
     def name(self) -> str:
@@ -217,12 +236,17 @@ class Subscription:
     @property
     def state(self) -> str:
         """ "pending", "active", "refused" or "ended"."""
-        return self._state
+        return self._over.value[0] if self._over.given else self._alive
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it is pending or active."""
+        return not self._over.given
 
     @property
     def active(self) -> bool:
         """Whether the exchange has accepted it on the connection that stands."""
-        return self._state == "active"
+        return self.state == "active"
 
     def wait(self, timeout: Optional[float]) -> Subscription:
         """Wait until it is active, at most `timeout` seconds (None: without end); returns itself.
@@ -233,14 +257,14 @@ class Subscription:
             StateError: it was unsubscribed, the client was stopped, or this is the owner thread or a forked child.
             XchwsError: the client ended with this error.
         """
-        with self._lock:
-            if self._state == "pending":
-                self._guard("wait for a subscription")
-                if not self._lock.wait_for(lambda: self._state != "pending", checked_timeout(timeout)):
-                    raise WaitTimeout(f"the subscription {self.name!r} was not answered within {timeout:g} s")
-            if self._state == "active":
-                return self
-            raise self._error or StateError(f"the subscription {self.name!r} has ended")
+        state = self.state
+        if state == "pending":
+            self._guard("wait for a subscription")
+            if not self._bell.wait_for(lambda: self.state != "pending", checked_timeout(timeout)):
+                raise WaitTimeout(f"the subscription {self.name!r} was not answered within {timeout:g} s")
+        if self._over.given:
+            raise self._over.value[1] or StateError(f"the subscription {self.name!r} has ended")
+        return self
 
     def unsubscribe(self) -> None:
         """Want it no more. Legal at any time and from any thread; once more does nothing."""
@@ -248,15 +272,38 @@ class Subscription:
         self._end(self)
 
     def settle(self, state: str, error: Optional[XchwsError]) -> None:
-        """On the owner thread: what became of it. Ended or refused is for good."""
-        with self._lock:
-            if self._state in ("pending", "active"):
-                self._state = state
-                self._error = error
-                self._lock.notify_all()
+        """What became of it. Ended or refused is for good; the rest is said by the owner thread only."""
+        if state in ("pending", "active"):
+            self._alive = state
+            self._bell.ring()
+        else:
+            self._over.give((state, error))
 
     def __repr__(self) -> str:
-        return f"<Subscription {self.name!r} {self._state}>"
+        return f"<Subscription {self.name!r} {self.state}>"
+
+
+class Answer:
+    """The answer to a request that is on its way."""
+
+    def __init__(self) -> None:
+        self._outcome: Latch[Resolved] = Latch()
+
+    def give(self, resolved: Resolved) -> None:
+        """What became of the request."""
+        self._outcome.give(resolved)
+
+    def wait(self, timeout: Optional[float]) -> bool:
+        """Wait for it, at most `timeout` seconds (None: without end); whether it has come."""
+        return self._outcome.wait(timeout)
+
+    @property
+    def value(self) -> Any:
+        """What was answered; raises the error if that is what became of the request. Only to be asked for once it has come."""
+        resolved = self._outcome.value
+        if resolved.error is not None:
+            raise resolved.error
+        return resolved.value
 
 
 def wanted(

@@ -184,7 +184,7 @@ WALLS = (
         "events, errors and the like are known by everyone and know no room",
         ("xchws.sansio", "xchws.runtime", "xchws.transports", "xchws.exchanges", "xchws.client", "xchws.cli"),
         breaks=("events.py", "from .client import Client"),
-        rooms=("events.py", "errors.py", "credentials.py", "backoff.py", "clock.py"),
+        rooms=("events.py", "errors.py", "credentials.py", "backoff.py", "clock.py", "log.py"),
     ),
     Wall(
         "the sandbox stands alone",

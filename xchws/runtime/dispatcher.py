@@ -6,19 +6,18 @@ logged, reported to `on_error`, and changes nothing else.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from typing import Deque, List, Optional, Sequence, Tuple, Union
 
 import attrs
 
-from xchws import clock
-from xchws.errors import CallbackError
+from xchws import log
+from xchws.errors import CallbackError, XchwsError, text_of
 from xchws.events import Data, Event, Failure
+from xchws.runtime.bell import Bell
 from xchws.runtime.registry import LATEST, Registration, Registry
-
-_log = logging.getLogger("xchws")
+from xchws.runtime.strand import Strand
 
 
 @attrs.frozen(eq=False)
@@ -32,42 +31,62 @@ class _Newest:
 class Dispatcher:
     """Calls the user's functions, one at a time and in order.
 
+    Args:
+        bell: rung when the callbacks thread has ended.
+
     Attributes:
         capacity: how many events may wait.
-        undelivered: how many still waited when the dispatcher was abandoned.
+        abandoned: whether what waits has been given up.
+        strand: the callbacks thread; None: the functions are called inline.
     """
 
-    def __init__(self, registry: Registry, capacity: int, inline: bool, name: str) -> None:
+    def __init__(self, registry: Registry, capacity: int, inline: bool, name: str, bell: Bell) -> None:
         self.capacity = capacity
-        self.undelivered = 0
         self.callback_failures = 0
+        self.abandoned = False
         self._registry = registry
-        self._inline = inline
         self._name = name
         self._queue: Deque[Union[Event, _Newest]] = deque()
-        self._in_hand = 0  # taken out of the queue by the callbacks thread and not delivered yet
+        self._in_hand: Deque[Union[Event, _Newest]] = deque()  # taken out of the queue and not delivered yet
+        self._forgotten: Optional[int] = None  # how many were given up, once they have been let go
+        self._late = 0  # how many came after that
+        # Only the owner and the callbacks thread take it, which no signal handler interrupts; a forked child takes it no more.
         self._lock = threading.Lock()
-        self._filled = threading.Condition(self._lock)
+        self._filled = Bell()
         self._closing = False
-        self._abandoned = False
-        self.thread: Optional[threading.Thread] = None
-        if not inline:
-            self.thread = threading.Thread(target=self._work, name=f"xchws {name} callbacks", daemon=True)
+        self._forsaken = False
+        self.strand = None if inline else Strand(f"xchws {name} callbacks", self._work, bell)
 
     @property
     def backlog(self) -> int:
-        """How many events wait."""
-        return len(self._queue) + self._in_hand
+        """How many events wait, the one that is being delivered included."""
+        return 0 if self.abandoned else self._waiting
 
     @property
-    def abandoned(self) -> bool:
-        """Whether what waited has been given up."""
-        return self._abandoned
+    def undelivered(self) -> int:
+        """How many events were given up. One whose functions are at work still counts until they are done with it."""
+        if not self.abandoned:
+            return 0
+        return self._late + (self._waiting if self._forgotten is None else self._forgotten)
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._queue) + len(self._in_hand)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more will be delivered but what is at work now; True on the callbacks thread itself."""
+        return self.abandoned or self.strand is None or self.strand.is_over or self.strand.is_current
+
+    @property
+    def works(self) -> bool:
+        """Whether the callbacks thread runs, where there is one."""
+        return self.strand is None or self.strand.works
 
     def start(self) -> None:
-        """Start the callbacks thread, if there is one."""
-        if self.thread is not None:
-            self.thread.start()
+        """Start the callbacks thread, if there is one; raises RuntimeError if the process can have no more."""
+        if self.strand is not None:
+            self.strand.start()
 
     def put(self, events: Sequence[Event]) -> int:
         """Take a batch, in order; how many data events did not fit.
@@ -75,14 +94,17 @@ class Dispatcher:
         From the first that does not fit on, no data event of the batch is taken: what is taken has no hole in it. Events of
         the connection's life are always taken, there are few.
         """
-        if self._inline:
-            for event in events:
-                self._deliver(event)
+        if self.abandoned:
+            self._late += sum(bool(self._registry.routes(type(event))) for event in events)
+            return 0
+        if self.strand is None:
+            self._in_hand.extend(events)
+            self._empty_hand()
             return 0
         taken: List[Union[Event, _Newest]] = []
         dropped = 0
-        with self._filled:
-            room = self.capacity - len(self._queue) - self._in_hand
+        with self._lock:
+            room = self.capacity - self._waiting
             for event in events:
                 is_data = isinstance(event, Data)
                 if is_data and dropped:
@@ -93,9 +115,9 @@ class Dispatcher:
                         dropped += 1
                     else:
                         taken.append(event)
-            if taken:
-                self._queue += taken
-                self._filled.notify()
+            self._queue += taken
+        if taken:
+            self._filled.ring()
         return dropped
 
     def _queued(self, event: Event, taken: List[Union[Event, _Newest]]) -> bool:
@@ -113,79 +135,110 @@ class Dispatcher:
 
     def forsake(self) -> None:
         """In a forked child: deliver nothing more, for the parent does."""
-        self._abandoned = True
+        self._forsaken = self._closing = self.abandoned = True
 
     def close(self) -> None:
         """Nothing more will be put; the thread ends when the queue is empty."""
-        with self._filled:
-            self._closing = True
-            self._filled.notify()
+        self._closing = True
+        self._filled.ring()
+
+    def call_off(self) -> None:
+        """Keep the thread from beginning, if it has not."""
+        if self.strand is not None:
+            self.strand.call_off()
 
     def abandon(self) -> int:
-        """Give up what still waits; how many events that were."""
-        with self._filled:
-            self._closing = self._abandoned = True
-            self.undelivered = len(self._queue) + self._in_hand
-            self._queue.clear()
-            self._filled.notify()
+        """Give up what still waits; how many events that are, the one that is being delivered included."""
+        self._closing = self.abandoned = True
+        self._filled.ring()
         return self.undelivered
 
     def join(self, deadline: Optional[float]) -> bool:
         """Wait for the thread's end until a monotonic instant; whether it has ended (True on the thread itself)."""
-        thread = self.thread
-        if thread is None or thread is threading.current_thread() or thread.ident is None:
-            return True
-        thread.join(None if deadline is None else max(0.0, deadline - clock.monotonic()))
-        return not thread.is_alive()
+        return self.strand is None or self.strand.join(deadline)
 
     # ------------------------------------------------------------------------------------------- on the callbacks thread
 
     def _work(self) -> None:
         while True:
-            with self._filled:
-                while not self._queue and not self._closing:
-                    self._filled.wait()
-                if not self._queue:
-                    return
-                batch, self._queue = self._queue, deque()
-                self._in_hand = len(batch)
-            for waiting in batch:
-                if self._abandoned:
-                    return  # given up at stop(), or this is a copy in a forked child
-                if isinstance(waiting, _Newest):
-                    with self._lock:
-                        event = waiting.registration.latest.pop(waiting.key)
-                    if not waiting.registration.removed:
-                        self._call(waiting.registration, event)
-                else:
-                    self._deliver(waiting)
-                self._in_hand -= 1
-            self._in_hand = 0
+            try:
+                while not self._is_through():
+                    self._empty_hand()
+                break
+            except BaseException as error:  # whatever it is, and wherever it came from: this thread must live
+                if self._forsaken:
+                    raise
+                log.critical("%s: the callbacks thread goes on after a fault", self._name, raised=error)
+        self._forgotten = self._waiting
+        self._queue.clear()
+        self._in_hand.clear()
 
-    def _deliver(self, event: Event) -> None:
+    def _is_through(self) -> bool:
+        """Wait for events and take them in hand; whether the work is over instead."""
+        if self.abandoned:
+            return True
+        if self._in_hand:
+            return False
+        self._filled.wait_for(lambda: self._queue or self._closing, None)
+        closing = self._closing  # before the look at the queue: nothing is put after it
+        with self._lock:
+            self._in_hand, self._queue = self._queue, self._in_hand
+        return closing and not self._in_hand
+
+    def _empty_hand(self) -> None:
+        while self._in_hand:
+            if self.abandoned:
+                return  # given up at stop(), or this is a copy in a forked child
+            try:
+                done = self._hand_over(self._in_hand[0])
+            except BaseException as error:  # a fault of ours: what it was about is lost, and that must not be silent
+                if self._forsaken:
+                    raise
+                done = True
+                self._tell_fault(error)
+            if done:
+                self._in_hand.popleft()
+
+    def _hand_over(self, waiting: Union[Event, _Newest]) -> bool:
+        if not isinstance(waiting, _Newest):
+            return self._deliver(waiting)
+        with self._lock:
+            event = waiting.registration.latest.pop(waiting.key)
+        if not waiting.registration.removed:
+            self._call(waiting.registration, event)
+        return True
+
+    def _deliver(self, event: Event) -> bool:
+        """Call the functions that want the event; whether all of them have been called."""
         for registration in self._registry.routes(type(event)):
-            if self._abandoned:
-                return
-            if (self._inline or registration.when_slow != LATEST) and registration.matches(event):
+            if self.abandoned:
+                return False
+            if (self.strand is None or registration.when_slow != LATEST) and registration.matches(event):
                 self._call(registration, event)
+        return True
 
     def _call(self, registration: Registration, event: Event) -> None:
         try:
             registration.function(registration.argument(event))
         except BaseException as raised:  # whatever it is, sys.exit() too: this thread must live
+            if self._forsaken:
+                raise  # in a process that was forked in the function: none of our threads
             self._raised(registration, event, raised)
 
     def _raised(self, registration: Registration, event: Event, raised: BaseException) -> None:
         self.callback_failures += 1
-        kind = type(raised).__name__
-        text = f"the callback {registration.name} raised {kind} on {type(event).__name__}"
-        try:
-            said = str(raised)
-        except Exception:  # whatever it is, this thread must live
-            said = "(its text cannot be read)"
-        _log.error("%s: %s", self._name, text, exc_info=raised)
+        text = f"the callback {registration.name} raised {type(raised).__name__} on {type(event).__name__}"
+        log.error("%s: %s", self._name, text, raised=raised)
         if isinstance(event, Failure):
             return  # on_error itself raised: to tell on_error again would go round in a circle
-        error = CallbackError(f"{self._name}: {text}: {said}", callback=registration.function, event=event)
+        text = f"{self._name}: {text}: {text_of(raised)}"
+        error = CallbackError(text, callback=registration.function, event=event)
         error.__cause__ = raised
         self._deliver(Failure(error=error, exchange=event.exchange))
+
+    def _tell_fault(self, fault: BaseException) -> None:
+        text = (
+            f"{self._name}: internal error: an event could not be delivered: {type(fault).__name__}: {text_of(fault)}"
+        )
+        log.critical("%s", text, raised=fault)
+        self._deliver(Failure(error=XchwsError(text, exchange=self._name), exchange=self._name))

@@ -1,4 +1,4 @@
-"""Loop: the owner thread. It waits on the socket and the wake-up pair, and does what the session decides.
+"""Loop: what the owner thread does. It waits on the socket and the wake-up pair, and does what the session decides.
 
 Everything that may block for long, dialling and REST calls, runs on a helper thread which hands its result back through the
 mailbox. So stop() never waits for a mute peer, and a live connection is served while its successor is being dialled.
@@ -6,15 +6,13 @@ mailbox. So stop() never waits for a mute peer, and a live connection is served 
 
 from __future__ import annotations
 
-import logging
 import selectors
 import socket
 import threading
-from collections import deque
 from typing import Callable, Deque, Dict, List, Optional
 
-from xchws import clock
-from xchws.errors import ConnectionFailed, HandshakeRejected, OpenFailed, XchwsError
+from xchws import clock, log
+from xchws.errors import ConnectionFailed, HandshakeRejected, OpenFailed, XchwsError, text_of
 from xchws.events import Event
 from xchws.exchanges.exchange import Exchange
 from xchws.sansio import actions, frames
@@ -24,8 +22,6 @@ from xchws.transports.connection import Connection, Opening
 from xchws.transports.http import Http
 from xchws.transports.route import Route
 
-_log = logging.getLogger("xchws")
-
 _LINGER = 1.0  # seconds for which an ended connection may still send its close frame and read the peer's
 _PATIENCE = 3600.0  # seconds for one select at most
 _READS = 8  # batches of one socket between two looks at the others, the mailbox and the timers
@@ -34,10 +30,15 @@ Command = Callable[[float], List[Effect]]
 Dialler = Callable[[Route, float], Opening]
 
 
+class _Forsaken(BaseException):
+    """The process was forked in a function of the user's on this thread, and this is the child: nothing here is its business."""
+
+
 class Loop:
-    """Runs one session.
+    """Runs one session. `run` is the work of the owner thread.
 
     Args:
+        mail: commands that have come already; more come by `post`.
         session: decides; exchange: says where to dial; http: makes its REST calls; dialler: makes an Opening of a route.
         publish: takes a batch of events and says how many did not fit.
         settled, resolved: take what became of subscriptions and requests.
@@ -46,6 +47,7 @@ class Loop:
 
     def __init__(
         self,
+        mail: Deque[Command],
         session: Session,
         exchange: Exchange,
         http: Http,
@@ -63,7 +65,7 @@ class Loop:
         self._settled = settled
         self._resolved = resolved
         self._finished = finished
-        self._mail: Deque[Command] = deque()
+        self._mail = mail
         self._events: List[Event] = []
         self._openings: Dict[int, Opening] = {}
         self._connections: Dict[int, Connection] = {}
@@ -76,49 +78,96 @@ class Loop:
         self._selector.register(self._woken, selectors.EVENT_READ, None)
         self._over = False
         self._released = False
+        self._forsaken = False
+        self._left = False
         self._error: Optional[XchwsError] = None
         self.received = 0  # messages
-        self.thread = threading.Thread(target=self._run, name=f"xchws {exchange.name} owner", daemon=True)
 
     # ------------------------------------------------------------------------------------------------- on any thread
 
     def post(self, command: Command) -> None:
         """Have the owner thread do this. Takes no lock, so a signal handler may call it."""
         self._mail.append(command)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the owner thread look at its mail."""
         try:
             self._waker.send(b"\0")
         except OSError:
             pass  # full: the owner will wake anyway; closed: it has ended, and what is posted comes too late
 
+    def hurry(self) -> None:
+        """Have the owner thread wait no more for the close frames of connections that have ended."""
+        self.post(self._drop_lingering)
+
+    def leave(self) -> None:
+        """Have the owner thread say goodbye to the exchange and go, and tell nobody: the program ends."""
+        self._left = True
+        self.post(self._say_goodbye)
+
+    def discard(self) -> None:
+        """Let go of what was made for a thread that never began."""
+        self._selector.close()
+        for sock in (self._woken, self._waker):
+            sock.close()
+
     def forsake(self) -> None:
         """In a forked child: let go of every descriptor without touching the parent's connection."""
+        self._forsaken = True
         for connection in (*self._connections.values(), *self._lingering):
             connection.forsake()
         self._connections.clear()
         self._lingering.clear()
-        for sock in (self._woken, self._waker):
-            sock.close()
-        self._selector.close()
+        # Nothing is unregistered: to the kernel this selector is the parent's, too.
+        self.discard()
 
     # ------------------------------------------------------------------------------------------- on the owner thread
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Live until the session is over."""
         try:
-            self._do(self._session.start(clock.monotonic()))
-            self._deliver()
-            while not self._over or self._lingering:
-                self._turn()
+            self._live()
+        except _Forsaken:
+            pass
         except BaseException as error:  # nothing may end this thread unseen
-            _log.critical("%s: the owner thread failed", self._exchange.name, exc_info=True)
-            self._error = XchwsError(
-                f"{self._exchange.name}: internal error, the client has stopped: {type(error).__name__}: "
-                f"{self._exchange.secrets.redact(str(error))}",
-                exchange=self._exchange.name,
-            )
-            self._stop_hard(self._error)
+            if self._forsaken:
+                raise  # out of the user's function in the child: it is the child's to show
+            self._fail(error)
         finally:
+            if not self._forsaken:
+                self._end()
+
+    def _live(self) -> None:
+        self._carry_out_mail()  # what was wanted before the start
+        self._do(self._session.start(clock.monotonic()))
+        self._deliver()
+        while not self._over or self._lingering:
+            self._turn()
+
+    def _fail(self, fault: BaseException) -> None:
+        log.critical("%s: the owner thread failed", self._exchange.name, raised=fault)
+        text = f"{type(fault).__name__}: {self._exchange.secrets.redact(text_of(fault))}"
+        self._error = XchwsError(
+            f"{self._exchange.name}: internal error, the client has stopped: {text}", exchange=self._exchange.name
+        )
+        try:
+            self._do(self._session.stop(clock.monotonic(), self._error))
+            self._deliver()
+        except BaseException as error:
+            log.critical("%s: the session could not be stopped in order", self._exchange.name, raised=error)
+            self._events = []
+            self._do(self._session.break_off(clock.monotonic(), self._error))
+            self._deliver()
+
+    def _end(self) -> None:
+        try:
             self._release()
-            self._finished(self._error)
+        except BaseException as error:  # whoever waits for the client must hear of its end all the same
+            log.critical("%s: not all could be let go of", self._exchange.name, raised=error)
+        finally:
+            if not self._left:
+                self._finished(self._error)
 
     def _turn(self) -> None:
         for key, mask in self._selector.select(self._patience()):
@@ -130,8 +179,7 @@ class Loop:
                     self._flush(number, connection)
                 if mask & selectors.EVENT_READ:
                     self._read(number, connection)
-        while self._mail:
-            self._do(self._mail.popleft()(clock.monotonic()))
+        self._carry_out_mail()
         now = clock.monotonic()
         due = self._session.deadline()
         if due is not None and now >= due:
@@ -140,6 +188,10 @@ class Loop:
             if now >= until:
                 self._drop(connection)
         self._deliver()
+
+    def _carry_out_mail(self) -> None:
+        while self._mail:
+            self._do(self._mail.popleft()(clock.monotonic()))
 
     def _patience(self) -> Optional[float]:
         if self._mail:
@@ -221,6 +273,18 @@ class Loop:
         if route is not None:
             self._exchange.ended(route)
 
+    def _say_goodbye(self, now: float) -> List[Effect]:
+        for effect in self._session.stop(now):
+            if isinstance(effect, actions.Hangup):
+                self._hang_up(effect)
+        self._over = True
+        return self._drop_lingering(now)
+
+    def _drop_lingering(self, now: float) -> List[Effect]:
+        for connection in list(self._lingering):
+            self._drop(connection)
+        return []
+
     # ------------------------------------------------------------------------------------------------------- effects
 
     def _do(self, effects: List[Effect]) -> None:
@@ -246,7 +310,11 @@ class Loop:
     def _deliver(self) -> None:
         while self._events:
             events, self._events = self._events, []
+            if self._left:
+                return
             dropped = self._publish(events)
+            if self._forsaken:
+                raise _Forsaken
             if dropped:
                 self._do(self._session.overflowed(dropped, clock.monotonic()))
 
@@ -305,16 +373,16 @@ class Loop:
                 # Its frames hold what was sent, keys and signatures among it: a crash reporter would show them.
                 outcome = failed(error.with_traceback(None))
             except BaseException as error:  # a fault of ours or of a user's function: the client must hear of it
-                _log.exception("%s: %s failed", self._exchange.name, name)
-                text = f"{self._exchange.name}: {name} failed: {type(error).__name__}: {error}"
+                text = f"{self._exchange.name}: {name} failed: {type(error).__name__}: {text_of(error)}"
                 outcome = failed(OpenFailed(self._exchange.secrets.redact(text), exchange=self._exchange.name))
+                log.error("%s: %s failed", self._exchange.name, name, raised=error)
             self.post(outcome)
             if self._released:
                 self._dispose()  # the owner has gone: what came too late, an open socket above all, is put away here
 
         try:
             threading.Thread(target=run, name=f"xchws {self._exchange.name} {name}", daemon=True).start()
-        except RuntimeError as error:  # no more threads can be started in this process for now
+        except (RuntimeError, MemoryError) as error:  # no more threads can be started in this process for now
             self._mail.append(failed(OpenFailed(f"{self._exchange.name}: {error}", exchange=self._exchange.name)))
 
     # ------------------------------------------------------------------------------------------- on a helper thread
@@ -359,9 +427,9 @@ class Loop:
         try:
             protocol = self._exchange.protocol(route)
         except Exception as error:  # a fault of ours must not end this thread
-            _log.exception("%s: no protocol for the connection", self._exchange.name)
+            log.error("%s: no protocol for the connection", self._exchange.name, raised=error)
             self._drop(connection)
-            text = f"{self._exchange.name}: internal error: {type(error).__name__}: {error}"
+            text = f"{self._exchange.name}: internal error: {type(error).__name__}: {text_of(error)}"
             failed = OpenFailed(self._exchange.secrets.redact(text), exchange=self._exchange.name)
             return self._session.dial_failed(number, Close(failed), now)
         self._connections[number] = connection
@@ -374,14 +442,6 @@ class Loop:
         self._read(number, connection)
         return []
 
-    def _stop_hard(self, error: XchwsError) -> None:
-        """After an internal error: tell the session and everybody else, as far as that still goes."""
-        try:
-            self._do(self._session.stop(clock.monotonic(), error))
-            self._deliver()
-        except Exception:
-            _log.critical("%s: the session could not be stopped in order", self._exchange.name, exc_info=True)
-
     def _release(self) -> None:
         for opening in self._openings.values():
             opening.abort()
@@ -390,9 +450,7 @@ class Loop:
         self._connections.clear()
         self._released = True
         self._dispose()
-        self._selector.close()
-        for sock in (self._woken, self._waker):
-            sock.close()
+        self.discard()
 
     def _dispose(self) -> None:
         """Empty the mailbox of a session that is over; a command for it does nothing but close what it brings."""
@@ -401,4 +459,7 @@ class Loop:
                 command = self._mail.popleft()
             except IndexError:
                 return
-            command(clock.monotonic())
+            try:
+                command(clock.monotonic())
+            except Exception as error:
+                log.error("%s: what came too late could not be put away", self._exchange.name, raised=error)

@@ -1,20 +1,18 @@
 """Registry: who wants which events.
 
-Registrations come and go on any thread; the routes that the events take are read without a lock.
+Registrations come and go on any thread, in a signal handler too, so there is no lock: a dictionary takes and gives back one key
+at a time, and the routes that the events take are found anew after every change.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
 
 import attrs
 
+from xchws import log
 from xchws.errors import ConfigurationError
 from xchws.events import Data, Event, Message
-
-_log = logging.getLogger("xchws")
 
 QUEUE = "queue"
 LATEST = "latest"
@@ -48,15 +46,18 @@ class Registration:
         """Whether the event passes the filters."""
         try:
             return all(getattr(event, name, None) == value for name, value in self.filters)
-        except Exception:
+        except BaseException as raised:
             # A value of the user's that cannot be compared must not end the thread that compares it.
-            _log.exception("a filter of %s cannot be compared", self.name)
+            log.error("a filter of %s cannot be compared", self.name, raised=raised)
             return False
 
     @property
     def name(self) -> str:
         """For people: the function's name."""
-        return str(getattr(self.function, "__qualname__", None) or type(self.function).__name__)
+        try:
+            return str(getattr(self.function, "__qualname__", None) or type(self.function).__name__)
+        except Exception:  # an object of the user's may make its attributes as it likes
+            return type(self.function).__name__
 
 
 def checked_filters(event_class: Type[Event], filters: Mapping[str, Any]) -> Tuple[Tuple[str, Any], ...]:
@@ -88,8 +89,7 @@ class Registry:
     """The registrations of one client."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._registrations: Tuple[Registration, ...] = ()
+        self._registrations: Dict[Registration, None] = {}
         self._routes: Dict[Type[Event], Tuple[Registration, ...]] = {}
 
     def add(
@@ -111,9 +111,8 @@ class Registry:
             )
         checked = self.check(event_class, filters or {}, when_slow)
         registration = Registration(event_class, function, checked, when_slow, argument)
-        with self._lock:
-            self._registrations += (registration,)
-            self._routes = {}
+        self._registrations[registration] = None
+        self._routes = {}
         return registration
 
     def check(
@@ -136,25 +135,23 @@ class Registry:
 
     def remove(self, function: Callable[[Any], Any]) -> int:
         """Take out every registration of a function; how many there were."""
-        with self._lock:
-            kept = tuple(known for known in self._registrations if known.function != function)
-            removed = len(self._registrations) - len(kept)
-            for known in self._registrations:
-                known.removed = known.removed or known.function == function
-            self._registrations = kept
-            self._routes = {}
+        removed = 0
+        for known in list(self._registrations):
+            if known.function == function:
+                known.removed = True
+                self._registrations.pop(known, None)
+                removed += 1
+        self._routes = {}
         return removed
 
     def routes(self, event_class: Type[Event]) -> Tuple[Registration, ...]:
         """Who wants events of this class, in the order of registration."""
+        # First the routes, then the registrations: if these change meanwhile, what is filled in goes with the old routes.
         routes = self._routes
         found = routes.get(event_class)
         if found is None:
-            with self._lock:
-                # The dictionary that is filled is the one of these registrations, even if others come meanwhile.
-                routes = self._routes
-                found = tuple(known for known in self._registrations if issubclass(event_class, known.event_class))
-                routes[event_class] = found
+            found = tuple(known for known in list(self._registrations) if issubclass(event_class, known.event_class))
+            routes[event_class] = found
         return found
 
     def wants(self, event_class: Type[Event]) -> bool:
@@ -163,4 +160,4 @@ class Registry:
 
     def wants_messages(self) -> bool:
         """Whether anybody wants the messages as they came; a registration for all events does not ask for them."""
-        return any(known.event_class is Message for known in self._registrations)
+        return any(known.event_class is Message for known in list(self._registrations))

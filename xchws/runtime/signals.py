@@ -1,26 +1,29 @@
-"""Signals: SIGTERM as Ctrl-C, for as long as the user asks for it. Nothing is ever installed unasked."""
+"""Signals: what SIGTERM does, for as long as the user asks for it. Nothing is ever installed unasked."""
 
 from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
 from types import FrameType
-from typing import Iterator, Optional
+from typing import Callable, Iterator, Optional
 
 
 @contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Within this, SIGTERM raises KeyboardInterrupt in the main thread; the handler that was there comes back after it.
+def sigterm_calls(function: Callable[[], object]) -> Iterator[None]:
+    """Within this, SIGTERM calls the function; the handler that was there comes back after it.
+
+    An exception out of a handler would be lost wherever Python can raise none, in a `__del__` for example.
 
     Raises:
         ValueError: not in the main thread.
     """
 
-    def interrupt(number: int, frame: Optional[FrameType]) -> None:
-        raise KeyboardInterrupt
+    def handle(number: int, frame: Optional[FrameType]) -> None:
+        function()
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    previous = signal.signal(signal.SIGTERM, handle)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        # None: it was not installed from Python, and cannot be put back from there.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if previous is None else previous)

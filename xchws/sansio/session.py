@@ -114,8 +114,7 @@ class Session:
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
-        self.state = State.NEW
-        self.state_since: Optional[float] = None
+        self.stage: Tuple[State, Optional[float]] = (State.NEW, None)
         self._wants = Wants(terms.exchange, terms.channels, terms.utc_of)
         self.wanted = self._wants.topics
         self.active: Optional[Link] = None
@@ -140,6 +139,16 @@ class Session:
         self._renewals = 0  # failed tries in a row to open a successor
         self._out: List[Effect] = []
 
+    @property
+    def state(self) -> State:
+        """What the active link is."""
+        return self.stage[0]
+
+    @property
+    def state_since(self) -> Optional[float]:
+        """Since when (monotonic). Who reads it from another thread takes both from `stage`."""
+        return self.stage[1]
+
     # ------------------------------------------------------------------------------------------------ what users do
 
     def start(self, now: float) -> List[Effect]:
@@ -152,6 +161,19 @@ class Session:
         """End for good, by the user's wish or because of an error."""
         if self.state is not State.STOPPED:
             self._finish(error, now)
+        return self._take()
+
+    def break_off(self, now: float, error: XchwsError) -> List[Effect]:
+        """End for good after a fault of ours that left things as nobody knows, `stop` itself included."""
+        self._out = []
+        self.active = self.successor = self.retry_at = self.renew_at = self._forget_at = self._complete_at = None
+        self._overlap = None
+        self.wanted.clear()
+        self.last_error = error
+        self._change(State.STOPPED, now)
+        self._out.append(Failure(error=error, exchange=self.terms.exchange))
+        self._out.append(Stopped(error=error, exchange=self.terms.exchange))
+        self._out.append(Finish(error))
         return self._take()
 
     def subscribe(self, topic: Topic, now: float) -> List[Effect]:
@@ -709,7 +731,7 @@ class Session:
         elif was in (State.READY, State.SUSPENDED):
             self._out.append(Disconnected(exchange=self.terms.exchange))
         for topic in list(self.wanted):
-            del self.wanted[topic]
+            self.wanted.pop(topic, None)
             self._out.append(Settled(topic, "ended", error))
         self._out.append(Stopped(error=error, exchange=self.terms.exchange))
         self._out.append(Finish(error))
@@ -719,8 +741,7 @@ class Session:
     def _change(self, state: State, now: float) -> None:
         if state is not self.state:
             self._out.append(StateChanged(old=self.state, new=state, exchange=self.terms.exchange))
-            self.state = state
-            self.state_since = now
+            self.stage = (state, now)
 
     def _latest_time(self) -> Optional[datetime]:
         """The exchange's time of the last event published, this call's included."""

@@ -1,0 +1,121 @@
+"""Bell, Latch and Strand: what threads wait for each other by."""
+
+from __future__ import annotations
+
+import threading
+from typing import List
+
+import pytest
+
+from xchws.runtime import bell as bells
+from xchws.runtime.bell import Bell, Latch
+from xchws.runtime.strand import Strand
+
+
+def test_a_wait_ends_when_it_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    bell, happened = Bell(), threading.Event()
+    looked = threading.Event()
+
+    def look() -> bool:
+        looked.set()
+        return happened.is_set()
+
+    said: List[bool] = []
+    thread = threading.Thread(target=lambda: said.append(bell.wait_for(look, None)))
+    thread.start()
+    assert looked.wait(5)
+    bell.ring()  # for nothing: it looks again, and waits on
+    bell.ring()
+    assert thread.is_alive()
+    happened.set()
+    bell.ring()
+    thread.join(5)
+    assert said == [True]
+    assert bell.wait_for(lambda: True, 0)
+
+
+@pytest.mark.parametrize("piece", [3600.0, 0.001])
+def test_a_wait_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch, piece: float) -> None:
+    monkeypatch.setattr(bells, "_PIECE", piece)
+    assert not Bell().wait_for(lambda: False, 0.02)
+    assert not Bell().wait_for(lambda: False, 0)
+
+
+def test_a_wait_that_is_longer_than_the_system_takes() -> None:
+    bell, happened = Bell(), threading.Event()
+
+    def come() -> None:
+        happened.set()
+        bell.ring()
+
+    threading.Timer(0.01, come).start()
+    assert bell.wait_for(happened.is_set, threading.TIMEOUT_MAX * 10)
+
+
+def test_what_raises_in_the_look_leaves_nothing_behind() -> None:
+    bell = Bell()
+    looks = iter([False, None])
+
+    def look() -> bool:
+        if next(looks) is None:
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        bell.wait_for(look, 5)
+    assert not bell._sleepers
+
+
+def test_the_first_value_counts() -> None:
+    latch: Latch[object] = Latch()
+    together, counted = threading.Barrier(8), []
+
+    def give() -> None:
+        mine = object()
+        together.wait(5)
+        counted.append(latch.give(mine))
+
+    threads = [threading.Thread(target=give) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(map(id, counted)) == {id(latch.value)} and latch.given and latch.wait(0)
+
+
+def test_a_strand_that_is_called_off_never_works() -> None:
+    worked: List[int] = []
+    strand = Strand("called off", lambda: worked.append(1), Bell())
+
+    def said() -> List[bool]:
+        return [strand.works, strand.is_over, strand.join(0)]
+
+    assert said() == [False, False, False], "it may begin yet"
+    assert strand.call_off() and strand.call_off()
+    assert said() == [False, True, True]
+    strand.start()
+    strand._thread.join(5)
+    assert worked == [] and said() == [False, True, True]
+
+
+def test_a_strand_tells_of_its_end_even_when_it_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+    go_on, bell = threading.Event(), Bell()
+
+    def work() -> None:
+        assert go_on.wait(5)
+        raise ValueError("wrong")
+
+    strand = Strand("raises", work, bell)
+    strand.start()
+    assert not strand.call_off() and strand.works and not strand.join(0)
+    go_on.set()
+    assert bell.wait_for(lambda: strand.is_over, 5)
+    assert strand.join(None) and not strand.works
+
+
+def test_a_strand_does_not_wait_for_itself() -> None:
+    said: List[bool] = []
+    strand = Strand("itself", lambda: said.extend((strand.is_current, strand.join(None))), Bell())
+    strand.start()
+    assert strand.join(None) and said == [True, True] and not strand.is_current

@@ -1,0 +1,77 @@
+"""Strand: one of a client's threads. Whether it begins at all is decided once, and its end can be waited for at any time.
+
+threading.Thread alone leaves gaps: whoever asks in the middle of `start()`, a signal handler above all, is told that nothing
+runs, and waiting for a thread that has not started yet raises.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Callable, Optional
+
+from xchws import clock
+from xchws.runtime.bell import Bell, Latch
+
+_LAST_STEPS = 1.0  # seconds for what Python does in a thread after its work is done; it takes microseconds
+
+
+class Strand:
+    """A daemon thread that does `work`, unless it is called off before it begins. `bell` is rung when it is over."""
+
+    def __init__(self, name: str, work: Callable[[], None], bell: Bell) -> None:
+        self._work = work
+        self._begins: Latch[bool] = Latch(bell)
+        self._ended: Latch[None] = Latch(bell)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread.
+
+        Raises:
+            RuntimeError: the process can have no more threads.
+        """
+        self._thread.start()
+
+    def call_off(self) -> bool:
+        """Keep it from beginning; whether it never will, by this call or an earlier one. False: it has begun."""
+        return not self._begins.give(False)
+
+    @property
+    def called_off(self) -> bool:
+        """Whether it will never begin."""
+        return self._begins.given and not self._begins.value
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or will never begin."""
+        return self._ended.given or self.called_off
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this is the thread that asks."""
+        return threading.current_thread() is self._thread
+
+    @property
+    def works(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self._begins.given and self._begins.value and not self._ended.given and self._thread.is_alive()
+
+    def join(self, deadline: Optional[float]) -> bool:
+        """Wait for its end until a monotonic instant (None: without end); whether it has ended.
+
+        One that was called off has ended, and so has, for itself, the one that asks: it cannot wait for itself.
+        """
+        if self.called_off or self.is_current:
+            return True
+        if not self._ended.wait(None if deadline is None else max(0.0, deadline - clock.monotonic())):
+            return False
+        self._thread.join(_LAST_STEPS)
+        return True
+
+    def _run(self) -> None:
+        if not self._begins.give(True):
+            return
+        try:
+            self._work()
+        finally:
+            self._ended.give(None)
