@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections import defaultdict
 from decimal import Decimal
 from typing import Any, Callable, Dict, Iterator, List, Tuple
@@ -389,13 +390,25 @@ def furnish(exchange: KyanSandbox) -> None:
                     exchange.fill(order, 20 * step)
 
 
-def compared(exchange: KyanSandbox, books: Dict[str, xchws.OrderBook]) -> None:
-    compared_with = {name: book_of(exchange, name) for name in exchange.instruments}
-    assert all(bids and asks for bids, asks in compared_with.values()), "there must be something to compare"
-    empty: Tuple[Levels, Levels] = ((), ())
-    assert {
-        name: (books[name].bids, books[name].asks) if name in books else empty for name in exchange.instruments
-    } == compared_with
+class Books:
+    """The books that a client told last; it is the callback."""
+
+    def __init__(self) -> None:
+        self._told: Dict[str, Tuple[Levels, Levels]] = {}
+        self._changed = threading.Condition()
+
+    def __call__(self, book: xchws.OrderBook) -> None:
+        with self._changed:
+            self._told[book.symbol] = book.bids, book.asks
+            self._changed.notify()
+
+    def compare(self, exchange: KyanSandbox) -> None:
+        """See that they are the exchange's own, soon. In single orders they are told a second after they begin."""
+        right = {name: book_of(exchange, name) for name in exchange.instruments}
+        assert all(bids and asks for bids, asks in right.values()), "there must be something to compare"
+        with self._changed:
+            self._changed.wait_for(lambda: self._told == right, 5)
+            assert self._told == right
 
 
 @pytest.mark.parametrize("layout", ["ob_snapshot", "flat", "post_order"])
@@ -403,15 +416,15 @@ def test_books_are_the_exchanges_own(kyan: KyanSandbox, make: Make, layout: str)
     kyan.snapshot_layout = layout
     furnish(kyan)
     kyan.random_walk(400, seed=5)
-    books: Dict[str, xchws.OrderBook] = {}
-    client = make(on_order_book=lambda book: books.__setitem__(book.symbol, book))
+    books = Books()
+    client = make(on_order_book=books)
     client.start(5)
     client.subscribe_orderbook_perps().wait(5)
     client.subscribe_orderbook_options().wait(5)
     kyan.random_walk(3000, seed=6)
     settled(client, kyan)
+    books.compare(kyan)
     client.stop()
-    compared(kyan, books)
 
 
 @pytest.mark.parametrize("layout", ["ob_snapshot", "flat", "post_order"])
@@ -419,9 +432,9 @@ def test_books_of_overlapping_subscriptions_and_after_a_seq_gap(kyan: KyanSandbo
     kyan.snapshot_layout = layout
     furnish(kyan)
     kyan.random_walk(200, seed=5)
-    books: Dict[str, xchws.OrderBook] = {}
+    books = Books()
     heard: List[Tuple[str, str, Any]] = []
-    client = make(on_order_book=lambda book: books.__setitem__(book.symbol, book))
+    client = make(on_order_book=books)
     client.on_book_order(lambda order: heard.append((order.action, order.id, order.filled)))
     client.start(5)
     for subscription in (
@@ -441,8 +454,8 @@ def test_books_of_overlapping_subscriptions_and_after_a_seq_gap(kyan: KyanSandbo
         subscription.wait(5)
     kyan.random_walk(300, seed=9)
     settled(client, kyan)
+    books.compare(kyan)
     client.stop()
-    compared(kyan, books)
     told = [one for one in heard if one[0] != "snapshot"]
     if layout != "post_order":  # there, what rests is told anew after the gap
         assert len(told) == len(set(told)), "what several subscriptions tell is one event"
@@ -729,8 +742,8 @@ def test_2000_events_with_a_cut_in_the_middle(kyan: KyanSandbox, make: Make) -> 
 
 
 def test_books_after_a_recovery(kyan: KyanSandbox, make: Make) -> None:
-    books: Dict[str, xchws.OrderBook] = {}
-    client = make(on_order_book=lambda book: books.__setitem__(book.symbol, book))
+    books = Books()
+    client = make(on_order_book=books)
     client.start(5)
     client.subscribe_orderbook_perps().wait(5)
     client.subscribe_orderbook_options().wait(5)
@@ -745,8 +758,8 @@ def test_books_after_a_recovery(kyan: KyanSandbox, make: Make) -> None:
     back.result(5)
     kyan.random_walk(500, seed=3)
     settled(client, kyan)
+    books.compare(kyan)
     client.stop()
-    compared(kyan, books)
     assert said(kyan).count("recover_session") == 1 and said(kyan).count("auth") == 1
 
 
@@ -868,7 +881,7 @@ def test_many_subscriptions(kyan: KyanSandbox, make: Make) -> None:
 # -------------------------------------------------------------------------------------------------- the end of a session
 
 
-@pytest.mark.parametrize(("ours", "layout"), [(6.0, "ob_snapshot"), (3.0, "flat")])
+@pytest.mark.parametrize(("ours", "layout"), [(6.0, "ob_snapshot"), (3.0, "flat"), (3.0, "post_order")])
 def test_a_successor_takes_over_before_the_sessions_end(make: Make, ours: float, layout: str) -> None:
     """The exchange ends the session after 6 s; so the client has been told, or something shorter."""
     with KyanSandbox(seed=1, position_interval=None, session_lifetime=6) as exchange:
@@ -882,8 +895,8 @@ def test_a_successor_takes_over_before_the_sessions_end(make: Make, ours: float,
         client.on_book_order(lambda order: orders.append((order.action, order.id, order.filled)))
         for kind in (xchws.Gap, xchws.Disconnected, xchws.Failure):
             client.on(kind, trouble.append)
-        books: Dict[str, xchws.OrderBook] = {}
-        client.on_order_book(lambda book: books.__setitem__(book.symbol, book))
+        books = Books()
+        client.on_order_book(books)
         client.start(5)
         for pair in ("BTC_USDC", "ETH_USDC", "ARB_USDC"):
             client.subscribe_index_price(pair).wait(5)
@@ -896,6 +909,7 @@ def test_a_successor_takes_over_before_the_sessions_end(make: Make, ours: float,
         exchange.wait_until(lambda: exchange.opened >= 2 and first not in exchange.sessions, 15)
         exchange.pause()
         settled(client, exchange)
+        books.compare(exchange)
         client.stop()
         sent = [
             (entry["data"]["value"], entry["type"]) for entry in exchange.published if entry["type"] == "index_price"
@@ -911,7 +925,6 @@ def test_a_successor_takes_over_before_the_sessions_end(make: Make, ours: float,
         resting = len(exchange.instruments) * 9
         assert len(orders) == resting + len(changes), "what rests is told once, in the beginning"
         assert trouble[:-1] == [] and isinstance(trouble[-1], xchws.Disconnected), "but the stop at the end"
-        compared(exchange, books)
         assert exchange.complaints == []
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from decimal import Decimal
-from typing import Dict, Iterable, List, Tuple
+from typing import Any, Dict, Iterable, List, Tuple
 
 import attrs
 
@@ -60,9 +60,14 @@ class Side:
 
 
 class Book:
-    """One instrument's book."""
+    """One instrument's book.
+
+    Attributes:
+        said: where the last that was said of it stands, as an event has it.
+    """
 
     def __init__(self) -> None:
+        self.said: Dict[str, Any] = {}
         self._places: Dict[str, Place] = {}
         self._sides = {"buy": Side(), "sell": Side()}
 

@@ -13,7 +13,7 @@ from xchws.exchanges.kyan import channels, models, payloads, wire
 from xchws.exchanges.kyan.account import Account
 from xchws.exchanges.kyan.channels import NAME
 from xchws.exchanges.kyan.orders import CHANGES, Orders
-from xchws.exchanges.kyan.session import Habits, KyanSession
+from xchws.exchanges.kyan.session import KyanSession
 from xchws.exchanges.kyan.wire import Envelope
 from xchws.sansio.fills import FillView
 from xchws.sansio.protocol import UNREADABLE
@@ -167,26 +167,25 @@ class Feed:
         ]
 
 
-def identity(event: Data, habits: Habits) -> Optional[Tuple[Any, ...]]:
+def identity(event: Data) -> Optional[Tuple[Any, ...]]:
     """What makes two events of two overlapping connections the same one: the payload, for the envelopes differ.
 
-    None for what only the connection in use is to tell: positions, which come every second with nothing in them that tells two
-    ticks apart, and snapshots, which may be older than what has been told already. Where books begin with single orders, any
-    such order may be part of a snapshot.
+    An order is posted and cancelled once in its life, so that these are the same whatever else is said of it: where books begin
+    with single orders, what rests is posted to the one connection as it stands by then. None for what only the connection in
+    use is to tell: whole books, positions, which come every second with nothing in them that tells two ticks apart, and
+    snapshots, which may be older than what has been told already.
     """
+    if isinstance(event, OrderBook):
+        return None
     envelope, _ = wire.envelope_of(event._wire)
     if envelope.type == "position":
         return None
-    if isinstance(event, _ORDERS) and envelope.type not in CHANGES:
-        return None
-    if isinstance(event, _BOOKS) and envelope.type == "post_order" and not habits.tells_snapshots:
-        return None
+    if isinstance(event, (models.BookOrder, models.Order)):
+        if envelope.type == "update_order":
+            return (type(event).__name__, event.id, event.filled, event.quantity, event.exchange_status)
+        return (type(event).__name__, event.id, envelope.type) if envelope.type in CHANGES else None
     payload = bytes(envelope.data) if envelope.has_data else event._wire
     if isinstance(event, Other):
         # What it is, is not known: rather told twice than taken for a repetition.
         return (event.kind, payload, envelope.timestamp_ms)
     return (type(event).__name__, event.symbol, envelope.type, payload)
-
-
-_BOOKS = (models.BookOrder, OrderBook)
-_ORDERS = (*_BOOKS, models.Order)

@@ -49,20 +49,23 @@ class Orders:
         where = {"wire": text, "path": path, "time_ms": envelope.timestamp_ms}
         key = (channel, order.order_id)
         order = order.after(self._session.orders.pop(key, None))
-        if action == "post" and order.instrument_name and not self._session.habits.tells_snapshots:
+        over = models.is_over(action, order)
+        single = action == "post" and not self._session.habits.tells_snapshots  # perhaps one that rests
+        if single and order.instrument_name:
             self._take_for_snapshot(channel, envelope, order.instrument_name)
-        if not models.is_over(action, order):
-            self._session.orders[key] = order
+        self._session.note_order(key, order, over)
         if channel == MAKER:
             return [models.order_event(action, order, **where)]
         if self._is_repetition(channel, action, order):
             return []
-        made: List[Event] = [models.book_order_event(action, order, **where)]
+        made: List[Event] = []
+        if not (single and self._session.was_told_before(key)):
+            made.append(models.book_order_event(action, order, **where))
         instrument = order.instrument_name
         if instrument and self._is_whole(channel, instrument, order.direction):
             book = self._book(channel, instrument)
             place = _place(order)
-            if models.is_over(action, order):
+            if over:
                 changed = book.remove(order.order_id)
             elif place is None:
                 changed = False
@@ -70,7 +73,7 @@ class Orders:
             else:
                 changed = book.put(order.order_id, place)
             if changed:
-                made.append(_book_event(book, instrument, where))
+                made += self._shown(channel, instrument, book, where)
         return made
 
     def _is_repetition(self, channel: str, action: str, order: payloads.Order) -> bool:
@@ -156,7 +159,7 @@ class Orders:
         self._session.snapshotted |= topics
         if not instrument:
             # One list for all: what is known and is not in it has no orders any more.
-            for known_channel, known in self._session.books:
+            for known_channel, known in (*self._session.books, *self._session.untold):
                 if known_channel == channel and any(channels.covers(topic, channel, known) for topic in topics):
                     instruments.add(known)
         sides = self._sides(envelope.query, topics, orders)
@@ -170,7 +173,39 @@ class Orders:
             }
             book = self._book(channel, name)
             book.replace(sides, places)
-            made.append(_book_event(book, name, where))
+            made += self._shown(channel, name, book, where)
+        return made
+
+    # ---------------------------------------------------------------------------------------------------------- books
+
+    def _shown(self, channel: str, instrument: str, book: Book, where: Dict[str, Any]) -> List[Event]:
+        """The book, if it is this session that tells it, and if it is not still being gathered from single orders."""
+        session = self._session
+        book.said = where
+        if not session.in_use:
+            return []
+        if session.tell_at is not None and not session.habits.tells_snapshots:
+            session.untold.add((channel, instrument))
+            return []
+        session.untold.discard((channel, instrument))
+        return [_book_event(book, instrument)]
+
+    def tell_books(self) -> List[Event]:
+        """Tell the books that were told before and have not been since, and those that are gathered by now."""
+        session = self._session
+        session.tell_at = None
+        made: List[Event] = []
+        for channel, instrument in sorted(session.untold) if session.in_use else ():
+            wanted = [topic for topic in session.topics if channels.gathers(topic)]
+            accepted = [session.topics[topic] for topic in wanted if channels.covers(topic, channel, instrument)]
+            book = session.books.get((channel, instrument))
+            if book is None and any(accepted) and not session.habits.tells_snapshots:
+                book = self._book(channel, instrument)  # no order has come: none rests any more
+            if book is not None:
+                made.append(_book_event(book, instrument))
+            elif accepted:
+                continue  # it will begin
+            session.untold.discard((channel, instrument))
         return made
 
     def _topics(self, channel: str, envelope: Envelope, instruments: Set[str]) -> Set[Topic]:
@@ -197,9 +232,12 @@ class Orders:
         session = self._session
         session.snapshotted.discard(topic)
         self._told.clear()  # a snapshot in single orders may tell the same again
+        if session.in_use:
+            session.before = None  # it may tell what rests once more, and not only what its forerunner has not told
         for channel, instrument in list(session.books):
             if not self._is_whole(channel, instrument, None):
                 del session.books[(channel, instrument)]
+                session.untold.add((channel, instrument))
         if not any(other.channel == topic.channel for other in session.topics if other != topic):
             for key in [key for key in session.orders if key[0] == topic.channel]:
                 del session.orders[key]
@@ -247,5 +285,5 @@ def _place(order: payloads.Order) -> Optional[Place]:
     return Place(order.direction, order.limit, remaining)
 
 
-def _book_event(book: Book, instrument: str, where: Dict[str, Any]) -> OrderBook:
-    return OrderBook(exchange=NAME, symbol=instrument, bids=book.bids, asks=book.asks, **where)
+def _book_event(book: Book, instrument: str) -> OrderBook:
+    return OrderBook(exchange=NAME, symbol=instrument, bids=book.bids, asks=book.asks, **book.said)

@@ -236,7 +236,7 @@ class KyanProtocol(Protocol):
         if envelope.kind == "response" or (envelope.kind != "event" and envelope.success is not None):
             return outputs + self._held(made) + self._response(envelope, text, now)
         if envelope.kind == "event" or envelope.subscription is not None:
-            made += self._subscriptions.implied(envelope)
+            made += self._subscriptions.implied(envelope, now)
             made += self._feed.events(envelope, text)
             self._ticked(envelope, now)
         else:
@@ -297,7 +297,8 @@ class KyanProtocol(Protocol):
     # ----------------------------------------------------------------------------------------------------------- time
 
     def deadline(self) -> Optional[float]:
-        known = (self._desk.deadline(), self._subscriptions.deadline(), self._renew_at, self._enable_at)
+        tell_at = self._session.tell_at if self._ready else None
+        known = (self._desk.deadline(), self._subscriptions.deadline(), self._renew_at, self._enable_at, tell_at)
         times = [time for time in known if time is not None]
         return min(times) if times else None
 
@@ -309,6 +310,8 @@ class KyanProtocol(Protocol):
         outputs += self._desk.due(now)
         if self._enable_at is not None and now >= self._enable_at:
             outputs += self._enable(now)
+        if self._ready and self._session.tell_at is not None and now >= self._session.tell_at:
+            outputs += self._feed.orders.tell_books()
         if self._renew_at is not None and now >= self._renew_at:
             self._renew_at = None
             outputs.append(Renew("the session's time is nearly up"))
@@ -336,4 +339,4 @@ class KyanProtocol(Protocol):
         return []
 
     def identity(self, event: Data) -> Optional[Hashable]:
-        return feed.identity(event, self._session.habits)
+        return feed.identity(event)

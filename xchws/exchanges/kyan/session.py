@@ -18,6 +18,11 @@ from xchws.sansio.fills import FillMemory
 TTL = 30.0  # seconds for which a session can be recovered, unless the exchange says otherwise
 ENABLE_PAUSE = 10.0  # seconds from one enable_session_recovery to the next: the exchange takes no more
 _IDS_KEPT = 5_000  # message ids; the exchange replays at most 1000 messages
+_ENDED_KEPT = 10_000  # orders that are over
+_GATHERING = 1.0  # seconds in which a book is gathered anew where nothing tells that it is whole
+
+BookKey = Tuple[str, str]
+OrderKey = Tuple[str, str]
 
 
 class Numbering:
@@ -85,19 +90,35 @@ class KyanSession:
         orders: (channel, order id) -> what was said of it last.
         positions: (margin account, market) -> the instruments that had a position.
         ready: whether it is live on a connection now; habits: what all sessions have seen of the exchange.
+        in_use: whether it tells the books; a successor gathers them and leaves the telling to its forerunner.
+        before: its forerunner, as long as it may repeat what that has told.
+        untold: the books that were told before this session, or before they began anew in it, and not since.
+        tell_at: when (monotonic) these are told, however little has come; None: not now.
     """
 
-    def __init__(self, began_at: float, positions: Dict[Tuple[str, str], Set[str]], habits: Habits) -> None:
+    def __init__(
+        self,
+        began_at: float,
+        positions: Dict[Tuple[str, str], Set[str]],
+        untold: Set[BookKey],
+        habits: Habits,
+        before: Optional[KyanSession] = None,
+    ) -> None:
         self.began_at = began_at
         self.habits = habits
+        self.before = before
+        self.in_use = before is None
+        self.untold = untold
+        self.tell_at: Optional[float] = None
         self.token: Optional[str] = None
         self.ttl = TTL
         self.lost_at = 0.0
         self.ready = False
         self.topics: Dict[Topic, bool] = {}
-        self.books: Dict[Tuple[str, str], Book] = {}
+        self.books: Dict[BookKey, Book] = {}
         self.snapshotted: Set[Topic] = set()
-        self.orders: Dict[Tuple[str, str], payloads.Order] = {}
+        self.orders: Dict[OrderKey, payloads.Order] = {}
+        self._ended: Dict[OrderKey, None] = {}
         self.positions = dict(positions)
         self.numbering = Numbering()
         self._ids: Dict[str, None] = {}
@@ -112,6 +133,31 @@ class KyanSession:
         if len(self._ids) > _IDS_KEPT:
             del self._ids[next(iter(self._ids))]
         return True
+
+    def note_order(self, key: OrderKey, order: payloads.Order, over: bool) -> None:
+        """What was said of an order; `over`: it rests no more."""
+        if not over:
+            self.orders[key] = order
+            return
+        self._ended[key] = None
+        if len(self._ended) > _ENDED_KEPT:
+            del self._ended[next(iter(self._ended))]
+
+    def was_told_before(self, key: OrderKey) -> bool:
+        """Whether the forerunner has told of this order."""
+        return self.before is not None and (key in self.before.orders or key in self.before._ended)
+
+    def gather(self, now: float) -> None:
+        """Books begin anew."""
+        self.tell_at = now + _GATHERING
+
+    def take_over(self, now: float) -> None:
+        """The forerunner is gone: from now on this session tells the books."""
+        assert self.before is not None, "it has a forerunner"
+        self.in_use = True
+        self.untold |= set(self.before.books)
+        self.before.before = None  # what it knew is known to the forerunner
+        self.gather(now)
 
     def asked(self, channel: str, echoed: Mapping[str, Any], key: str) -> str:
         """A value of an event's query: as the exchange echoes it, or as it was asked for where that is beyond doubt."""
@@ -144,6 +190,7 @@ class Memory:
         self._alive: List[KyanSession] = []
         self._lost: Optional[KyanSession] = None
         self._positions: Dict[Tuple[str, str], Set[str]] = {}
+        self._books: Set[BookKey] = set()
 
     def begin(self, now: float) -> Tuple[KyanSession, Optional[str]]:
         """The session for a new connection, and the token if it is a lost one to be recovered.
@@ -163,8 +210,9 @@ class Memory:
             session.numbering = Numbering(session.numbering.last)
             session.topics = {topic: True for topic, accepted in session.topics.items() if accepted}
         else:
-            living = next((other.positions for other in self._alive if other.ready), self._positions)
-            session = KyanSession(now, living, self._habits)
+            living = next((other for other in self._alive if other.ready), None)
+            positions = self._positions if living is None else living.positions
+            session = KyanSession(now, positions, set(self._books), self._habits, living)
         self._alive.append(session)
         return session, token
 
@@ -178,6 +226,10 @@ class Memory:
         self._alive.remove(session)
         if session.ready:
             self._positions = dict(session.positions)
+            self._books = {*session.books, *session.untold}
+        for other in self._alive:
+            if other.before is session:
+                other.take_over(self._now())
         if session.token is not None and not any(other.ready for other in self._alive):
             session.lost_at = self._now()
             self._lost = session

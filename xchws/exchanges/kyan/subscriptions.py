@@ -91,7 +91,7 @@ class Subscriptions:
             return []  # unsubscribed meanwhile
         error = envelope.error or ""
         if envelope.says_yes or "already subscribed" in error.lower():
-            return self._accept(topic)
+            return self._accept(topic, now)
         said = self._secrets.excerpt(error)
         told = f"{NAME}: {topic.name!r} is refused: {said or 'no reason given'}"
         if error in (refusal.RATELIMITED, refusal.KEY_USAGE_EXCEEDED):
@@ -108,8 +108,10 @@ class Subscriptions:
         self._unauthorized.discard(topic)
         return [Refused(topic, SubscriptionRejected(told, code=said or None, message=said, exchange=NAME))]
 
-    def _accept(self, topic: Topic) -> List[Output]:
+    def _accept(self, topic: Topic, now: float) -> List[Output]:
         self._session.topics[topic] = True
+        if channels.gathers(topic):
+            self._session.gather(now)
         self._again.pop(topic, None)
         self._unauthorized.discard(topic)
         return [Accepted(topic)]
@@ -129,7 +131,7 @@ class Subscriptions:
         text = f"{NAME}: unsubscribing {name!r} is refused: {said}"
         return [refusal.failure(ExchangeError(text, code=said, message=said, exchange=NAME))]
 
-    def implied(self, envelope: Envelope) -> List[Output]:
+    def implied(self, envelope: Envelope, now: float) -> List[Output]:
         """An event of a subscription whose answer has not come yet: it must have been accepted."""
         echo = envelope.subscription
         if echo is None:
@@ -144,7 +146,7 @@ class Subscriptions:
             for topic in waiting
             # While it is being unsubscribed first, the event may be the old subscription's.
             if self._desk.awaits("subscribe", topic) and not self._desk.awaits("unsubscribe", topic)
-            for output in self._accept(topic)
+            for output in self._accept(topic, now)
         ]
 
     def missed(self) -> List[Output]:
