@@ -22,7 +22,7 @@ from xchws.events import Data, Event, Failure, Gap, State
 from xchws.exchanges.indodax.market_client import IndodaxMarket, IndodaxMarketExchange
 from xchws.exchanges.indodax.market_models import MarketOther, MarketTrade, Tick
 from xchws.exchanges.indodax.market_protocol import IndodaxMarketProtocol, MarketMemory
-from xchws.sansio.actions import Accepted, Dial, Missed, Output, Send, Topic, Write
+from xchws.sansio.actions import Accepted, Dial, Hangup, Interrupted, Missed, Output, Refused, Send, Topic, Write
 from xchws.sansio.session import Session, Terms
 from xchws.transports.http import Http
 
@@ -226,6 +226,209 @@ def test_what_is_unsubscribed_is_not_recovered() -> None:
     assert sent(connected(memory).subscribe(TRADES, 0.0))[0]["params"] == {"channel": TRADES.channel}
 
 
+# ------------------------------------------------------------------------------- what is lost on a line that stands
+
+
+def broken(memory: Optional[MarketMemory] = None) -> IndodaxMarketProtocol:
+    """A connection on which 51 and 52 were lost: 53 has come at 7 s, and command 3 leaves the channel."""
+    protocol = again(memory or read_to(50))
+    protocol.received(reply(2, 50, recovered=True), 0.0)
+    assert ids(protocol.received(push(51), 5.0)) == [51]
+    interrupted, leave = protocol.received(push(54), 7.0)
+    assert interrupted == Interrupted(TRADES, since=5.0)
+    assert sent([leave]) == [{"id": 3, "method": 2, "params": {"channel": TRADES.channel}}]
+    assert protocol.subscribe(TRADES, 7.0) == [], "one command at a time"
+    return protocol
+
+
+def left(memory: Optional[MarketMemory] = None) -> IndodaxMarketProtocol:
+    """The same, with the channel left, and command 4 on its way to join it again."""
+    protocol = broken(memory)
+    (join,) = sent(protocol.received(text({"id": 3, "result": {}}), 8.0))
+    where = {"channel": TRADES.channel, "recover": True, "offset": 51, "epoch": EPOCH}
+    assert join == {"id": 4, "method": 1, "params": where}
+    return protocol
+
+
+def test_a_jump_is_replayed_on_the_same_connection() -> None:
+    protocol = left()
+    outputs = protocol.received(
+        reply(4, 55, recovered=True, publications=[publication(n) for n in (52, 53, 54, 55)]), 9.0
+    )
+    assert outputs[0] == Accepted(TRADES, recovered=True)
+    assert ids(outputs) == [52, 53, 54, 55], "53 had come, and is told in its place, once"
+    assert ids(protocol.received(push(55) + push(56), 9.0)) == [56]
+
+
+def test_what_comes_meanwhile_waits_its_turn() -> None:
+    protocol = broken()
+    assert protocol.received(push(55), 7.5) == []
+    protocol.received(text({"id": 3, "result": {}}), 8.0)
+    outputs = protocol.received(
+        reply(4, 56, recovered=True, publications=[publication(n) for n in (52, 53, 54, 55, 56)]), 9.0
+    )
+    assert ids(outputs) == [52, 53, 54, 55, 56]
+
+
+def test_what_is_lost_for_good_is_a_gap_and_what_has_come_is_told() -> None:
+    for replayed, told in (([54, 55], [54, 55]), ([], [54]), ([55], [54, 55])):
+        protocol = left()
+        outputs = protocol.received(reply(4, 55, publications=[publication(n) for n in replayed]), 9.0)
+        assert outputs[0] == Accepted(TRADES, recovered=False)
+        assert ids(outputs) == told
+        assert len(outputs) == 1 + len(told)
+        assert ids(protocol.received(push(56), 9.0)) == [56]
+
+
+def test_a_hole_that_the_server_does_not_see_is_seen() -> None:
+    """Its word goes by the first of what it replays."""
+    outputs = left().received(reply(4, 55, recovered=True, publications=[publication(n) for n in (52, 54, 55)]), 9.0)
+    assert outputs[0] == Accepted(TRADES, recovered=False)
+    assert ids(outputs) == [52, 54, 55]
+
+
+def test_another_epoch_comes_after_what_was_held_back() -> None:
+    memory = read_to(50)
+    outputs = left(memory).received(reply(4, 3, "2000000000", publications=[publication(n) for n in (2, 3)]), 9.0)
+    assert outputs[0] == Accepted(TRADES, recovered=False)
+    assert ids(outputs) == [54, 2, 3]
+    parameters = sent(connected(memory).subscribe(TRADES, 0.0))[0]["params"]
+    assert (parameters["offset"], parameters["epoch"]) == (3, "2000000000")
+
+
+def test_a_stream_that_begins_anew_with_1_is_asked_about() -> None:
+    protocol = again(read_to(50))
+    protocol.received(reply(2, 50, recovered=True), 0.0)
+    interrupted, leave = protocol.received(push(1), 1.0)
+    assert interrupted == Interrupted(TRADES, since=0.0)
+    protocol.subscribe(TRADES, 1.0)
+    assert protocol.received(push(2), 1.0) == []
+    protocol.received(text({"id": 3, "result": {}}), 2.0)
+    outputs = protocol.received(reply(4, 3, "2000000000"), 3.0)
+    assert outputs[0] == Accepted(TRADES, recovered=False)
+    assert ids(outputs) == [1, 2]
+    assert ids(protocol.received(push(3) + push(4), 3.0)) == [4]
+
+
+def test_a_double_of_the_first_publication_costs_nothing_but_a_question() -> None:
+    protocol = again(read_to(50))
+    protocol.received(reply(2, 50, recovered=True), 0.0)
+    protocol.received(push(1), 1.0)
+    protocol.subscribe(TRADES, 1.0)
+    protocol.received(text({"id": 3, "result": {}}), 2.0)
+    assert protocol.received(reply(4, 50, recovered=True), 3.0) == [Accepted(TRADES, recovered=True)]
+    assert ids(protocol.received(push(51), 3.0)) == [51]
+
+
+def test_what_is_held_back_is_replayed_or_told_by_the_next_connection() -> None:
+    memory = read_to(50)
+    broken(memory)
+    for answer, told in (
+        (reply(2, 54, recovered=True, publications=[publication(n) for n in (52, 53, 54)]), [52, 53, 54]),
+        (reply(2, 90), [54]),
+    ):
+        memory = read_to(50)
+        broken(memory)
+        protocol = connected(memory)
+        assert sent(protocol.subscribe(TRADES, 0.0))[0]["params"]["offset"] == 51
+        assert ids(protocol.received(answer, 0.0)) == told
+
+
+@pytest.mark.parametrize("code", [102, 106, 5000])
+def test_what_is_held_back_is_told_when_the_channel_is_refused(code: int) -> None:
+    protocol = left()
+    missed, trade, refused = protocol.received(text({"id": 4, "error": {"code": code, "message": "no"}}), 9.0)
+    assert missed == Missed((TRADES.channel,), since=5.0)
+    assert ids([trade]) == [54]
+    assert isinstance(refused, Refused)
+
+
+def test_what_is_held_back_is_told_when_the_server_ends_the_channel_for_good() -> None:
+    protocol = broken()
+    missed, trade, refused = protocol.received(
+        text({"result": {"type": 3, "channel": TRADES.channel, "data": {}}}), 8.0
+    )
+    assert missed == Missed((TRADES.channel,), since=5.0)
+    assert ids([trade]) == [54]
+    assert isinstance(refused, Refused)
+
+
+def test_the_server_interrupts_what_is_being_mended() -> None:
+    protocol = broken()
+    ended = text({"result": {"type": 3, "channel": TRADES.channel, "data": {"resubscribe": True}}})
+    assert protocol.received(ended, 8.0) == [Interrupted(TRADES)]
+    (join,) = sent(protocol.subscribe(TRADES, 8.0))
+    assert join["params"]["offset"] == 51
+    assert protocol.received(text({"id": 3, "result": {}}), 8.0) == [], "the answer to what nobody waits for"
+    outputs = protocol.received(reply(4, 54, recovered=True, publications=[publication(n) for n in (52, 53, 54)]), 9.0)
+    assert ids(outputs) == [52, 53, 54]
+
+
+def test_joining_again_is_put_off_and_loses_nothing() -> None:
+    protocol = left()
+    (failure,) = protocol.received(text({"id": 4, "error": {"code": 100, "message": "internal"}}), 9.0)
+    assert isinstance(failure, Failure)
+    (join,) = sent(protocol.wake(10.0))
+    assert join["params"]["offset"] == 51
+    assert ids(protocol.received(reply(5, 54), 10.0)) == [54]
+
+
+def test_leaving_is_refused_or_not_answered() -> None:
+    protocol = broken()
+    failure, join = protocol.received(text({"id": 3, "error": {"code": 108, "message": "no"}}), 8.0)
+    assert isinstance(failure, Failure)
+    assert sent([join])[0]["params"]["offset"] == 51
+    outputs = protocol.received(text({"id": 4, "error": {"code": 105, "message": "already subscribed"}}), 9.0)
+    assert outputs[0] == Accepted(TRADES)
+    assert ids(outputs) == [54]
+    mute = broken()
+    due = mute.deadline()
+    assert due == 17.0
+    assert sent(mute.wake(due))[0]["params"]["offset"] == 51
+
+
+def test_unsubscribed_while_it_is_mended() -> None:
+    memory = read_to(50)
+    protocol = broken(memory)
+    assert protocol.unsubscribe(TRADES, 8.0) == []
+    assert protocol.received(push(55), 8.0) == []
+    assert protocol.received(text({"id": 3, "result": {}}), 8.0) == []
+    assert sent(protocol.subscribe(TRADES, 9.0))[0]["params"] == {"channel": TRADES.channel}
+    assert protocol.received(reply(4, 60), 9.0) == [Accepted(TRADES)], "nothing of the old subscription is told"
+
+
+def test_a_server_that_counts_otherwise_is_not_asked_for_ever() -> None:
+    """One that counts by twos replays nothing: after the first two times it is asked ever less often."""
+    protocol = again(read_to(50))
+    protocol.received(reply(2, 50, recovered=True), 0.0)
+    asked, number, missed = 0, 3, 0
+    told: List[int] = []
+    for step in range(1, 301):
+        offset = 50 + 2 * step
+        outputs = protocol.received(push(offset), float(step))
+        if any(isinstance(output, Interrupted) for output in outputs):
+            asked += 1
+            protocol.subscribe(TRADES, float(step))
+            protocol.received(text({"id": number, "result": {}}), float(step))
+            outputs = protocol.received(reply(number + 1, offset, publications=[publication(offset)]), float(step))
+            assert outputs[0] == Accepted(TRADES, recovered=False)
+            number += 2
+        else:
+            missed += any(isinstance(output, Missed) for output in outputs)
+        told += ids(outputs)
+    assert told == [50 + 2 * step for step in range(1, 301)]
+    assert missed == 300 - asked
+    assert 5 <= asked <= 12
+
+
+def test_what_comes_before_the_first_reply_is_told_even_if_the_reply_counts_it() -> None:
+    protocol = connected(MarketMemory())
+    protocol.subscribe(TRADES, 0.0)
+    assert protocol.received(push(7), 0.0) == []
+    assert ids(protocol.received(reply(2, 7), 0.0)) == [7]
+    assert ids(protocol.received(push(7) + push(8), 0.0)) == [8]
+
+
 # ------------------------------------------------------------------------------------------------- random conversations
 
 
@@ -237,19 +440,22 @@ class Stream:
         self.epoch = 1
         self.log: List[Tuple[int, int]] = []  # offset in the epoch, number of all
         self.total = 0
-
-    @property
-    def top(self) -> int:
-        return self.log[-1][0] if self.log else 0
+        self.top = 0
 
     def publish(self) -> Dict[str, Any]:
         self.total += 1
-        self.log.append((self.top + 1, self.total))
+        self.top += 1
+        self.log.append((self.top, self.total))
         return self._publication(*self.log[-1])
+
+    def skip(self) -> None:
+        """An offset is used up for what nobody will ever see."""
+        self.top += 1
 
     def restart(self) -> None:
         self.epoch += 1
         self.log = []
+        self.top = 0
 
     def _publication(self, offset: int, number: int) -> Dict[str, Any]:
         return {"data": [row(number)], "offset": offset}
@@ -407,6 +613,123 @@ def test_a_subscription_that_the_server_interrupts_is_recovered_on_the_same_conn
     gaps = [event for event in line.events if isinstance(event, Gap)]
     assert [gap.recovered for gap in gaps] == [True]
     assert [event.id for event in line.events if isinstance(event, MarketTrade)] == ["50", "51"]
+
+
+class Server(Line):
+    """A session and a server between which everything takes its time: what is said waits until it is let through."""
+
+    def __init__(self, kept: int) -> None:
+        super().__init__()
+        self.stream = Stream(kept)
+        self.stream.publish()
+        self.now = 0.0
+        self.down: List[Dict[str, Any]] = []
+        self.joined = False
+        self.published_at: Dict[int, float] = {}
+        self.told_at: Dict[int, float] = {}
+        self.take(self.session.start(self.now))
+        self.take(self.session.subscribe(TRADES, self.now))
+        self.dial()
+
+    def take(self, effects: List[Any]) -> None:
+        super().take(effects)
+        for effect in effects:
+            if isinstance(effect, MarketTrade):
+                self.told_at[int(effect.id or "")] = self.now
+            if isinstance(effect, Hangup) and effect.link == self.link:
+                self.down, self.commands, self.joined = [], [], False
+
+    def dial(self) -> None:
+        self.now += 1.0
+        while self.session.retry_at is not None:
+            self.now = max(self.now, self.session.retry_at)
+            self.take(self.session.wake(self.now))
+        protocol = self.exchange.protocol(self.exchange.route(HTTP))
+        self.take(self.session.dialled(self.link, protocol, self.now))
+
+    def publish(self, heard: bool = True) -> None:
+        published = self.stream.publish()
+        self.published_at[self.stream.total] = self.now
+        if self.joined and heard:
+            self.down.append({"result": {"channel": TRADES.channel, "data": published}})
+
+    def lose(self) -> None:
+        self.publish(heard=False)
+
+    def skip(self) -> None:
+        self.stream.skip()
+
+    def serve(self) -> None:
+        """The server reads the commands that have come."""
+        waiting, self.commands = self.commands, []
+        for command in waiting:
+            method = command["method"]
+            if method == 0:
+                self.down.append({"id": command["id"], "result": {}})
+            elif method == 2:
+                self.joined = False
+                self.down.append({"id": command["id"], "result": {}})
+            else:
+                assert not self.joined, "a second subscription to the same channel"
+                self.joined = True
+                self.down.append(self.stream.answer(command))
+
+    def tell(self, count: Optional[int] = None) -> None:
+        """What the server has said arrives, in one message."""
+        coming, self.down = self.down[:count], self.down[count:] if count else []
+        if coming:
+            self.now += 0.5
+            self.receive(text(*coming), self.now)
+
+    def tell_one(self) -> None:
+        self.tell(1)
+
+    def cut(self) -> None:
+        self.take(self.session.lost(self.link, "reset", self.now))
+        self.dial()
+
+    def restart(self) -> None:
+        self.stream.restart()
+        self.cut()
+
+    def settle(self) -> None:
+        while self.commands or self.down:
+            self.serve()
+            self.tell()
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [*["publish"] * 4, *["tell", "serve"] * 2, "tell_one", "tell_one", "lose", "lose", "skip", "cut", "restart"]
+        ),
+        max_size=60,
+    ),
+    st.integers(min_value=1, max_value=6),
+)
+def test_whatever_is_lost_is_replayed_or_in_a_gap(actions: List[str], kept: int) -> None:
+    line = Server(kept)
+    line.settle()
+    begun = line.stream.total
+    for action in actions:
+        getattr(line, action)()
+    line.settle()
+    line.publish()
+    line.settle()
+    heard = [int(event.id or "") for event in line.events if isinstance(event, MarketTrade)]
+    assert heard == sorted(set(heard)), "each once, in order"
+    assert heard[-1:] == [line.stream.total], "the stream goes on"
+    gaps = [event for event in line.events if isinstance(event, Gap)]
+    for number in sorted(set(range(begun + 1, line.stream.total)) - set(heard)):
+        after = line.told_at[next(one for one in heard if one > number)]
+        assert [
+            gap
+            for gap in gaps
+            if not gap.recovered and gap.since <= utc_of(after) and utc_of(line.published_at[number]) <= gap.until
+        ], f"{number} is missing, and no Gap that was not recovered tells it"
+    if all(gap.recovered for gap in gaps):
+        assert heard == list(range(begun + 1, line.stream.total + 1))
+    assert not [event for event in line.events if isinstance(event, Failure) and "internal" in str(event.error)]
 
 
 def test_a_connection_that_mutely_keeps_a_subscription_waiting_is_remade() -> None:

@@ -36,12 +36,15 @@ class Stream:
         self.offset += count
 
     def since(self, offset: int, epoch: str) -> Tuple[List[Dict[str, Any]], bool]:
-        """What is remembered after *offset*, and whether that is everything a client of that position has missed.
+        """What is remembered after *offset*, and whether the server calls that everything a client of that position missed.
 
-        The publications are chosen by offset alone: another epoch only means that they do not make the gap whole.
+        The publications are chosen by offset alone: another epoch only means that they do not make the gap whole. And
+        only the first of them is looked at (isRecovered in client.go of the library's v0.14.2): whether there is a hole
+        behind it, the client must see.
         """
         later = [publication for publication in self._publications if publication["offset"] > offset]
-        return later, epoch == self.epoch and len(later) == self.offset - offset
+        first = later[0]["offset"] == offset + 1 if later else self.offset == offset
+        return later, epoch == self.epoch and first
 
     @property
     def last(self) -> Dict[str, Any]:

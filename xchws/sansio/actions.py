@@ -68,9 +68,14 @@ class Unanswered:
 
 @attrs.frozen
 class Interrupted:
-    """The exchange ended a subscription that it would take again: subscribe once more."""
+    """The exchange ended a subscription that it would take again: subscribe once more. Or it must be made anew.
+
+    Attributes:
+        since: the monotonic instant up to which it was whole; None: until what came before this.
+    """
 
     topic: Topic
+    since: Optional[float] = None
 
 
 @attrs.frozen

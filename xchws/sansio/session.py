@@ -340,7 +340,7 @@ class Session:
         elif isinstance(output, Unanswered):
             self._unanswered(link, output.topic, now)
         elif isinstance(output, Interrupted):
-            self._interrupted(link, output.topic, now)
+            self._interrupted(link, output, now)
         elif isinstance(output, Missed):
             if link is self.active:
                 since = link.heard_before if output.since is None else output.since
@@ -448,14 +448,16 @@ class Session:
                 return
         self._end(link, Close(Silent(f"{name}: no reply to the subscription {topic.name!r}", exchange=name)), now)
 
-    def _interrupted(self, link: Link, topic: Topic, now: float) -> None:
+    def _interrupted(self, link: Link, interrupted: Interrupted, now: float) -> None:
+        topic = interrupted.topic
         want = self.wanted.get(topic)
         link.told.discard(topic)
         link.confirmed.discard(topic)
         if want is None:
             return
         if link is self.active:
-            self._out += self._wants.interrupt(want, link.heard_before, self._latest_time())
+            at = link.heard_before if interrupted.since is None else interrupted.since
+            self._out += self._wants.interrupt(want, at, self._latest_time())
         self._tell(link, topic, now)
         self._look_at_successor(now)
 

@@ -1,4 +1,4 @@
-"""Centrifugo, client protocol v1 in JSON: the wire objects, what its numbers mean, and how far a channel has been read.
+"""Centrifugo, client protocol v1 in JSON: the wire objects, and what its numbers mean.
 
 Sources: the server's source at v2.8.6 (centrifuge v0.14.2, protocol v0.3.4) and https://centrifugal.dev, read 2026-11. A field
 with an empty value is left out on the wire, so every field has its default here. What is not used is not named, so that its
@@ -7,14 +7,12 @@ form cannot spoil a message; and where a field that is used is of no known form,
 
 from __future__ import annotations
 
-import enum
 from typing import Annotated, Any, Dict, Generic, List, Mapping, Optional, Tuple, Type, TypeVar
 
 import attrs
 import msgspec
 
 from xchws.exchanges.indodax.centrifugo import Error
-from xchws.sansio.actions import Topic
 from xchws.sansio.protocol import UNREADABLE
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -216,109 +214,10 @@ def advice_of(code: int, reason: str) -> Tuple[str, bool]:
     return advice.reason, _RECONNECT.get(code, True) if advice.reconnect is None else advice.reconnect
 
 
-@attrs.frozen
-class Position:
-    """How far a channel has been read. Offsets of different epochs cannot be compared; "" if the epoch is not known."""
+def publication_of(text: msgspec.Raw) -> Tuple[Publication, Tuple[str, ...]]:
+    """A publication out of a replay, and what of it could not be read.
 
-    epoch: str
-    offset: int
-
-
-class Positions:
-    """How far each channel has been read, on whatever connection."""
-
-    def __init__(self) -> None:
-        self._known: Dict[str, Position] = {}
-
-    def get(self, channel: str) -> Optional[Position]:
-        """Where to go on; None: at the beginning of the subscription."""
-        return self._known.get(channel)
-
-    def note(self, channel: str, epoch: str, offset: int) -> None:
-        """A channel has been read up to here. Of two connections in one epoch the one that is ahead counts."""
-        known = self._known.get(channel)
-        if known is None or known.epoch != epoch or known.offset < offset:
-            self._known[channel] = Position(epoch, offset)
-
-    def forget(self, channel: str) -> None:
-        """A subscription ended, or its stream began anew: there is nothing to go on from."""
-        self._known.pop(channel, None)
-
-
-class Stage(enum.Enum):
-    """Where a channel stands on this connection."""
-
-    AWAY = "AWAY"
-    JOINING = "JOINING"
-    JOINED = "JOINED"
-    LEAVING = "LEAVING"
-
-
-@attrs.define(eq=False)
-class Channel:
-    """One channel on this connection.
-
-    Attributes:
-        wanted: whether the session wants it; what comes of one that is not wanted any more is passed over.
-        from_: where the server was asked to replay from, or None.
-        epoch, last: how far it has been read here; None where that is not known.
-        early: what came before the reply to subscribe.
+    Raises:
+        UNREADABLE: it is none.
     """
-
-    topic: Topic
-    wanted: bool = True
-    stage: Stage = Stage.AWAY
-    from_: Optional[Position] = None
-    epoch: str = ""
-    last: Optional[int] = None
-    early: List[Tuple[Publication, bytes]] = attrs.field(factory=list)
-    tries: int = 0
-
-
-# -------------------------------------------------------------------------------------------------------------- replay
-
-
-@attrs.frozen
-class Replay:
-    """What a reply to subscribe says of what was missed.
-
-    Attributes:
-        recovered: it is all that was missed.
-        anew: the stream is not the one that was read before: its offsets began anew.
-        epoch, last: where it has been read to, once this has been told.
-        elements: place in the reply, publication (None: unreadable), what of it could not be read, its text.
-    """
-
-    recovered: bool
-    anew: bool
-    epoch: str
-    last: int
-    elements: List[Tuple[int, Optional[Publication], str, bytes]]
-
-
-def replay_of(asked: Optional[Position], result: SubscribeResult) -> Replay:
-    """Read the reply to a subscription that asked to go on from there.
-
-    The server replays what it has also where that is not all. Its word that it is all is checked: the offsets must go on
-    without a hole to where it says that the stream stands.
-    """
-    top = result.offset or 0
-    same = asked is not None and (result.recovered or (result.epoch == asked.epoch and top >= asked.offset))
-    last = asked.offset if asked is not None and same else None
-    recovered = same and result.recovered
-    elements: List[Tuple[int, Optional[Publication], str, bytes]] = []
-    for index, text in enumerate(result.publications or ()):
-        try:
-            publication, flaws = _publications.read(text)
-        except UNREADABLE as error:
-            recovered = False
-            elements.append((index, None, f"a replayed publication that cannot be understood ({error})", bytes(text)))
-            continue
-        if publication.offset and last is not None and publication.offset <= last:
-            continue
-        recovered = recovered and last is not None and publication.offset == last + 1
-        last = publication.offset or last
-        elements.append((index, publication, f"{', '.join(flaws)} of no known form" if flaws else "", bytes(text)))
-    recovered = recovered and last is not None and last >= top
-    epoch = result.epoch or (asked.epoch if asked is not None and same else "")
-    return Replay(recovered, asked is not None and not same, epoch, max(last or 0, top), elements)
+    return _publications.read(text)

@@ -2,7 +2,8 @@
 
 The script: connect with the published token, then subscribe channel by channel. A channel has at most one command on its way,
 because what is answered second need not have been carried out second. Offsets tell what was lost and what came before; how far
-a channel has been read outlives the connection, and the next one asks the server to replay from there.
+a channel has been read outlives the connection, and the next one asks the server to replay from there. Where something is lost
+on a connection that stands, the channel is left and joined again with the same request, and what comes meanwhile is held back.
 
 Sources: https://github.com/btcid/indodax-official-api-docs, Marketdata-websocket.md, and Centrifugo 2.8.6's source, read 2026-11.
 """
@@ -22,11 +23,11 @@ from xchws.errors import (
     SubscriptionRejected,
     XchwsError,
 )
-from xchws.events import Data, Failure, Other, Path
+from xchws.events import Data, Failure, Other
 from xchws.exchanges.indodax import centrifugo_v1 as centrifugo
 from xchws.exchanges.indodax import market_models as models
 from xchws.exchanges.indodax.centrifugo import ALREADY_SUBSCRIBED, EXPIRED, PERMISSION_DENIED, TEMPORARY, Error, pieces
-from xchws.exchanges.indodax.centrifugo_v1 import Channel, Positions, Stage
+from xchws.exchanges.indodax.channels import Channel, Positions, Stage, Telling, replay_of
 from xchws.exchanges.indodax.models import NAME
 from xchws.sansio.actions import (
     Accepted,
@@ -46,6 +47,7 @@ from xchws.sansio.protocol import UNREADABLE, Protocol
 _REPLY = 10.0  # seconds for an answer to a command
 _RETRY_FIRST, _RETRY_LAST = 1.0, 30.0  # seconds between tries of a subscription that the server puts off
 _DOUBLINGS = 8  # of that time; more change nothing
+_MEND_LAST = 60.0  # seconds at most between two tries to get what is missing, where they are in vain
 _LONGEST = 10**9  # seconds; a number beyond is as good as never, and one far beyond is no float
 _QUIET = 60.0  # seconds: the server pings every 25 s (Centrifugo's default), so two are missing by then
 _SLOWLY = 30.0  # seconds before a reconnect that the server advises against
@@ -80,7 +82,7 @@ class IndodaxMarketProtocol(Protocol):
         self._memory = memory
         self._number = 0
         self._pending: Dict[int, Tuple[Optional[Channel], float]] = {}  # command -> channel (None: connect), deadline
-        self._given_up: Set[int] = set()  # commands whose answer is not waited for any more
+        self._abandoned: Set[int] = set()  # commands whose answer is not waited for any more
         self._channels: Dict[str, Channel] = {}
         self._retries: Dict[str, float] = {}  # channel -> when to try again
 
@@ -107,7 +109,7 @@ class IndodaxMarketProtocol(Protocol):
         return self._pursue(channel, now)
 
     def _dismiss(self, channel: Channel) -> None:
-        channel.wanted = False
+        channel.wanted = channel.mending = False
         channel.early.clear()
         self._retries.pop(channel.topic.channel, None)
         self._memory.positions.forget(channel.topic.channel)
@@ -157,7 +159,7 @@ class IndodaxMarketProtocol(Protocol):
         outputs = self._flawed(flaws, piece)
         body = push.data or centrifugo.Body()
         if push.type == centrifugo.PUBLICATION and push.data is not None:
-            return outputs + self._publication(push.channel, body, piece)
+            return outputs + self._publication(push.channel, body, piece, now)
         if push.type == centrifugo.ENDED:
             return outputs + self._ended(push.channel, body.resubscribe or bool(flaws), piece)
         return [*outputs, self._other(centrifugo.PUSHES.get(push.type, f"push {push.type}"), piece)]
@@ -170,43 +172,72 @@ class IndodaxMarketProtocol(Protocol):
 
     # ---------------------------------------------------------------------------------------------------- publications
 
-    def _publication(self, name: str, publication: centrifugo.Publication, piece: bytes) -> List[Output]:
+    def _publication(self, name: str, publication: centrifugo.Publication, piece: bytes, now: float) -> List[Output]:
         channel = self._channels.get(name)
         if channel is None:
             return [self._other(name or "unknown", piece)]
         if not channel.wanted:
             return []  # it was on its way when the channel was left
-        if channel.stage is not Stage.JOINED:
-            channel.early.append((publication, piece))
-            return []
-        return self._live(channel, publication, piece)
+        telling = Telling(publication, piece)
+        if channel.stage is Stage.JOINED:
+            return self._live(channel, telling, now)
+        if channel.stage is Stage.JOINING:
+            channel.early.append(telling)
+        else:
+            self._memory.positions.hold(name, telling)
+        return []
 
-    def _live(self, channel: Channel, publication: centrifugo.Publication, piece: bytes) -> List[Output]:
-        """A publication in its turn. Centrifugo counts by one, so a jump is a loss."""
-        outputs: List[Output] = []
-        offset, last = publication.offset, channel.last
-        if offset:
-            if last is not None and offset <= last:
-                return []
-            if last is not None and offset > last + 1:
-                outputs.append(Missed((channel.topic.name,)))
-            self._advance(channel, offset)
-        elif last is not None:
+    def _live(self, channel: Channel, telling: Telling, now: float) -> List[Output]:
+        """A publication in its turn. Centrifugo counts by one, so a jump is a loss; and from 1 on where a stream begins anew."""
+        offset, last = telling.offset, channel.last
+        if not offset:
             channel.last = None  # one that cannot be counted: the next one says where the stream stands
-        return outputs + self._told(channel, publication, piece, ("result", "data", "data"))
+            return self._told(channel, telling)
+        outputs: List[Output] = []
+        if last is not None and offset != last + 1:
+            if 1 < offset <= last or offset == last:
+                return []
+            if channel.epoch and now >= channel.mend_from:
+                return self._mend(channel, telling, now)
+            outputs.append(Missed((channel.topic.name,), channel.whole_until))
+            if offset < last:
+                self._memory.positions.forget(channel.topic.channel)
+        self._advance(channel, offset, now)
+        return outputs + self._told(channel, telling)
 
-    def _advance(self, channel: Channel, offset: int) -> None:
+    def _mend(self, channel: Channel, telling: Telling, now: float) -> List[Output]:
+        """Something is missing before this one: leave the channel, and have what is missing replayed upon joining it again."""
+        channel.stage = Stage.LEAVING
+        channel.mending = True
+        self._memory.positions.hold(channel.topic.channel, telling)
+        leave = self._command(centrifugo.UNSUBSCRIBE, {"channel": channel.topic.channel}, channel, now)
+        return [Interrupted(channel.topic, channel.whole_until), leave]
+
+    def _advance(self, channel: Channel, offset: int, now: float) -> None:
         channel.last = offset
+        channel.whole_until = now
         self._memory.positions.note(channel.topic.channel, channel.epoch, offset)
 
-    def _told(self, channel: Channel, publication: centrifugo.Publication, piece: bytes, path: Path) -> List[Output]:
-        if publication.data is centrifugo.NULL:
-            path = path[:-1]  # there is no data, so `raw` is what there is
-        place = models.Place(channel.topic.channel, publication.offset or None, piece, path)
-        return [
-            self.unreadable(one.text, one.why) if isinstance(one, models.Unread) else one
-            for one in models.read(publication.data, place)
-        ]
+    def _told(self, channel: Channel, telling: Telling) -> List[Output]:
+        outputs: List[Output] = [self.unreadable(telling.text, telling.flaw)] if telling.flaw else []
+        publication = telling.publication
+        if publication is None:
+            return outputs
+        # Where there is no data, `raw` is what there is.
+        path = telling.path[:-1] if publication.data is centrifugo.NULL else telling.path
+        place = models.Place(channel.topic.channel, publication.offset or None, telling.wire, path)
+        for one in models.read(publication.data, place):
+            outputs.append(self.unreadable(one.text, one.why) if isinstance(one, models.Unread) else one)
+        return outputs
+
+    def _given_up(self, channel: Channel) -> List[Output]:
+        """The subscription will not be: what came for it and waits for what is missing before it is told now."""
+        came = [*self._memory.positions.release(channel.topic.channel), *channel.early]
+        channel.early = []
+        outputs: List[Output] = [Missed((channel.topic.name,), channel.whole_until)] if came and channel.mending else []
+        for telling in came:
+            outputs += self._told(channel, telling)
+        return outputs
 
     def _ended(self, name: str, again: bool, piece: bytes) -> List[Output]:
         """The server ended a subscription."""
@@ -217,19 +248,20 @@ class IndodaxMarketProtocol(Protocol):
             return []  # it was to be left anyway, and the answer to that is still to come
         for number in [number for number, (whose, _) in self._pending.items() if whose is channel]:
             del self._pending[number]
-            self._given_up.add(number)
+            self._abandoned.add(number)
         channel.stage = Stage.AWAY
         if again:
             return [Interrupted(channel.topic)]
+        outputs = self._given_up(channel)
         self._dismiss(channel)
         text = f"{NAME}: the server ended the subscription {channel.topic.name!r} for good"
-        return [Refused(channel.topic, SubscriptionRejected(text, exchange=NAME))]
+        return [*outputs, Refused(channel.topic, SubscriptionRejected(text, exchange=NAME))]
 
     # --------------------------------------------------------------------------------------------------------- replies
 
     def _reply(self, number: int, piece: bytes, now: float) -> List[Output]:
-        if number in self._given_up:
-            self._given_up.discard(number)
+        if number in self._abandoned:
+            self._abandoned.discard(number)
             return []
         if number not in self._pending:
             return [self.unreadable(piece, "an answer to nothing that was asked")]
@@ -281,7 +313,6 @@ class IndodaxMarketProtocol(Protocol):
 
     def _not_joined(self, channel: Channel, error: Error, now: float) -> List[Output]:
         channel.stage = Stage.AWAY
-        channel.early.clear()
         if not channel.wanted:
             return []
         topic, said = channel.topic, self.secrets.excerpt(error.message)
@@ -290,9 +321,10 @@ class IndodaxMarketProtocol(Protocol):
             channel.tries = min(channel.tries + 1, _DOUBLINGS)
             text = f"{NAME}: {topic.name!r} is put off: {error.code} {said}"
             return [Failure(error=ExchangeError(text, code=error.code, message=said, exchange=NAME), exchange=NAME)]
+        outputs = self._given_up(channel)
         self._dismiss(channel)
         text = f"{NAME}: {topic.name!r} is refused: {error.code} {said}{_HINTS.get(error.code, '')}"
-        return [Refused(topic, SubscriptionRejected(text, code=error.code, message=said, exchange=NAME))]
+        return [*outputs, Refused(topic, SubscriptionRejected(text, code=error.code, message=said, exchange=NAME))]
 
     def _joined_before(self, channel: Channel, now: float) -> List[Output]:
         """The server has it already, after a reply that was lost: where the stream stands the next publication says."""
@@ -301,7 +333,8 @@ class IndodaxMarketProtocol(Protocol):
             return self._pursue(channel, now)
         channel.epoch = "" if channel.from_ is None else channel.from_.epoch
         channel.last = None
-        return [Accepted(channel.topic), *self._caught_up(channel)]
+        came = [*self._memory.positions.release(channel.topic.channel), *channel.early]
+        return [Accepted(channel.topic), *self._caught_up(channel, False, came, now)]
 
     def _joined(
         self, channel: Channel, answer: centrifugo.Reply[centrifugo.SubscribeResult], piece: bytes, now: float
@@ -314,33 +347,40 @@ class IndodaxMarketProtocol(Protocol):
         if asked is None and not told and topic.channel.startswith(models.NAMESPACES):
             # A pair that does not exist is acknowledged like one that does, but nothing has ever been published there. A
             # channel that is known from before is not doubted: a server that has lost its history has no offset either.
+            outputs = self._given_up(channel)
             self._dismiss(channel)
             text = (
                 f"{NAME}: {topic.name!r} is acknowledged without an offset: nothing was ever published there; "
                 'is it a pair of the exchange, in the form "btcidr"?'
             )
-            return [Refused(topic, SubscriptionRejected(text, exchange=NAME)), *self._pursue(channel, now)]
-        replay = centrifugo.replay_of(asked, result)
+            return [*outputs, Refused(topic, SubscriptionRejected(text, exchange=NAME)), *self._pursue(channel, now)]
+        held = self._memory.positions.release(topic.channel)
+        replay = replay_of(asked, result, piece, held, channel.early)
         if replay.anew:
             self._memory.positions.forget(topic.channel)
         channel.epoch, channel.last = replay.epoch, None
         if result.offset is not None or result.epoch or replay.last or asked is not None:
-            self._advance(channel, replay.last)
-        outputs: List[Output] = [Accepted(topic, replay.recovered)]
-        for index, publication, flaw, found in replay.elements:
-            if flaw:
-                outputs.append(self.unreadable(found, flaw))
-            if publication is not None:
-                outputs += self._told(channel, publication, piece, ("result", "publications", index, "data"))
-        return outputs + self._caught_up(channel)
+            self._advance(channel, replay.last, now)
+        accepted: List[Output] = [Accepted(topic, replay.recovered)]
+        for telling in replay.tellings:
+            accepted += self._told(channel, telling)
+        return accepted + self._caught_up(channel, replay.recovered, replay.rest, now)
 
-    def _caught_up(self, channel: Channel) -> List[Output]:
-        """What came while the subscription was on its way."""
+    def _caught_up(self, channel: Channel, recovered: bool, came: Sequence[Telling], now: float) -> List[Output]:
+        """The subscription stands; `came` is what was told meanwhile and is not counted in its reply."""
         channel.tries = 0
+        channel.early = []
+        if channel.mending:
+            channel.mending = False
+            channel.vain = 0 if recovered else min(channel.vain + 1, _DOUBLINGS)
+            # What is lost for good once is no reason not to ask the next time; a server that counts otherwise is.
+            channel.mend_from = now + min(_MEND_LAST, 2.0**channel.vain) if channel.vain > 1 else now
         outputs: List[Output] = []
-        early, channel.early = channel.early, []
-        for publication, piece in early:
-            outputs += self._live(channel, publication, piece)
+        for telling in came:
+            if channel.stage is Stage.JOINED:
+                outputs += self._live(channel, telling, now)
+            else:
+                self._memory.positions.hold(channel.topic.channel, telling)
         return outputs
 
     # ------------------------------------------------------------------------------------------------------------ time
@@ -357,7 +397,7 @@ class IndodaxMarketProtocol(Protocol):
         for number, (channel, by) in list(self._pending.items()):
             if now >= by:
                 del self._pending[number]
-                self._given_up.add(number)
+                self._abandoned.add(number)
                 if channel is None:
                     error = Silent(f"{NAME}: no answer to connect within {_REPLY:g} s", exchange=NAME)
                     return [*outputs, Close(error)]
