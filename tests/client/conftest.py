@@ -7,6 +7,7 @@ from typing import Any, Callable, Iterator, List
 import pytest
 
 import xchws
+from tests.client.hearing import Everything, everything_logged
 from xchws.sandbox import IndodaxSandbox, RichamsterSandbox
 
 QUICK = xchws.Backoff(initial=0.01, maximum=0.05)
@@ -52,3 +53,9 @@ def make_richamster(richamster: RichamsterSandbox, clients: List[xchws.Client]) 
         return client
 
     return make
+
+
+@pytest.fixture
+def log() -> Iterator[Everything]:
+    with everything_logged() as handler:
+        yield handler

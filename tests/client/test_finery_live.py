@@ -10,8 +10,8 @@ from typing import Any, Callable, Dict, Iterator, List, Type, TypeVar
 import pytest
 
 import xchws
-from tests.client import test_secrets
 from tests.client.conftest import QUICK
+from tests.client.hearing import Everything, shown
 from xchws.exchanges import finery as models
 from xchws.exchanges.finery import signing
 from xchws.exchanges.finery.client import PLACES
@@ -25,8 +25,6 @@ WAIT = 10.0  # seconds at most, for anything
 UNIT = 10**8
 EUR = 87_000 * UNIT
 INSTRUMENTS = ("BTC-EUR", "ETH-USD", "BTC-USD")
-
-log = test_secrets.log
 
 
 @pytest.fixture
@@ -1021,12 +1019,12 @@ def test_two_accounts_hear_of_their_own(finery: FinerySandbox, make: Make) -> No
 
 
 def test_no_secret_in_a_whole_life(
-    finery: FinerySandbox, make: Make, log: test_secrets.Everything, capfd: pytest.CaptureFixture[str]
+    finery: FinerySandbox, make: Make, log: Everything, capfd: pytest.CaptureFixture[str]
 ) -> None:
     texts: List[str] = []
     client = make()
     client.on(xchws.Event, lambda event: texts.extend([repr(event), str(event)]))
-    client.on_error(lambda error: texts.extend(test_secrets.shown(error)))
+    client.on_error(lambda error: texts.extend(shown(error)))
     client.on_message(lambda message: texts.append(repr(message)))
     client.start(WAIT)
     client.subscribe_orders().wait(WAIT)
@@ -1035,19 +1033,19 @@ def test_no_secret_in_a_whole_life(
     finery.reject_next("limits", 9, f"who is {finery.key} with {finery.secret}?")
     with pytest.raises(models.Rejection) as refused:
         client.limits()
-    texts += test_secrets.shown(refused.value)
+    texts += shown(refused.value)
     trouble = client.expect(xchws.Failure, where=lambda failure: "1008" in str(failure.error))
     (signature, *_) = signatures_of(finery)
     finery.send_raw(f"no json {finery.key} {finery.secret} {signature}")
     finery.send_raw(f'["F","BTC-EUR","M",["{finery.secret}"]]')
     finery.close_connections(1008, f"bad {finery.key}")
-    texts += test_secrets.shown(trouble.result(WAIT).error)
+    texts += shown(trouble.result(WAIT).error)
     client.wait_ready(WAIT)
     for status, body in ((400, '{"error":6}'), (500, f"<html>{finery.secret} {signature}</html>")):
         finery.refuse(status, body, times=1)
         ended = client.expect(xchws.Disconnected, where=lambda one: isinstance(one.error, xchws.HandshakeRejected))
         finery.drop()
-        texts += test_secrets.shown(ended.result(WAIT).error)
+        texts += shown(ended.result(WAIT).error)
         client.wait_ready(WAIT)
     exchange = client._exchange
     texts += [repr(client), repr(vars(client)), repr(client.status()), repr(exchange), repr(vars(client._session))]
@@ -1062,13 +1060,13 @@ def test_no_secret_in_a_whole_life(
     assert finery.complaints == []
 
 
-def test_refused_credentials_are_not_shown(finery: FinerySandbox, make: Make, log: test_secrets.Everything) -> None:
+def test_refused_credentials_are_not_shown(finery: FinerySandbox, make: Make, log: Everything) -> None:
     texts: List[str] = []
     for key, secret in (("KEY-nobody-knows", "SECRET-nobody-knows"), (finery.key, "SECRET-nobody-knows")):
         client = make(key=key, secret=secret)
         with pytest.raises(xchws.AuthenticationFailed) as refused:
             client.start(WAIT)
-        texts += [*test_secrets.shown(refused.value), repr(client.status()), repr(vars(client))]
+        texts += [*shown(refused.value), repr(client.status()), repr(vars(client))]
     everything = "\n".join([*texts, *log.texts])
     assert "wrong signature" in everything
     for hidden in ("KEY-nobody-knows", "SECRET-nobody-knows", finery.key, *signatures_of(finery)):

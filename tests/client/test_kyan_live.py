@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections import defaultdict
 from decimal import Decimal
@@ -15,8 +14,8 @@ from websockets.sync.server import ServerConnection
 import xchws
 from tests.cli.program import WAIT, Program
 from tests.client.conftest import QUICK
+from tests.client.hearing import Everything, shown
 from tests.client.test_samples_over_sockets import hold, peer
-from tests.client.test_secrets import Everything
 from xchws.exchanges.kyan import models
 from xchws.sandbox import KyanSandbox
 from xchws.sandbox.kyan import MAGIC_KEYS
@@ -974,30 +973,6 @@ def test_an_exchange_that_has_answered_pings_and_falls_silent_is_cut(kyan: KyanS
 
 
 # ------------------------------------------------------------------------------------------------------------- secrets
-
-
-@pytest.fixture
-def log() -> Iterator[Everything]:
-    handler = Everything()
-    root = logging.getLogger()
-    loggers = [root, *(logging.getLogger(name) for name in list(logging.root.manager.loggerDict))]
-    before = [(logger, logger.level) for logger in loggers]
-    root.addHandler(handler)
-    for logger in loggers:
-        logger.setLevel(logging.DEBUG)
-    yield handler
-    root.removeHandler(handler)
-    for logger, level in before:
-        logger.setLevel(level)
-
-
-def shown(error: Any) -> List[str]:
-    """What can be read off an exception and its chain."""
-    texts: List[str] = []
-    while error is not None:
-        texts += [str(error), repr(error), repr(error.args), repr(vars(error))]
-        error = error.__cause__ or error.__context__
-    return texts
 
 
 def tokens_of(exchange: KyanSandbox) -> List[str]:

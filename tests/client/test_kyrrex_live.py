@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import traceback
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any, Callable, Dict, Iterator, List, Tuple
@@ -13,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 import xchws
+from tests.client.hearing import Everything, shown
 from xchws import clock
 from xchws.exchanges.kyrrex import models
 from xchws.sandbox import FaultProxy, KyrrexSandbox
@@ -637,42 +636,6 @@ def test_cuts_amid_the_market_lose_nothing_unsaid(kyrrex: KyrrexSandbox, make: M
 
 
 # -------------------------------------------------------------------------------------------------------------- secrets
-
-
-class Everything(logging.Handler):
-    """Keeps whatever any logger says, with its arguments and tracebacks."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.texts: List[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.texts += [self.format(record), repr(record.args), repr(record.__dict__)]
-
-
-@pytest.fixture
-def log() -> Iterator[Everything]:
-    handler = Everything()
-    root = logging.getLogger()
-    loggers = [root, *(logging.getLogger(name) for name in list(logging.root.manager.loggerDict))]
-    before = [(logger, logger.level) for logger in loggers]
-    root.addHandler(handler)
-    for logger in loggers:
-        logger.setLevel(logging.DEBUG)
-    yield handler
-    root.removeHandler(handler)
-    for logger, level in before:
-        logger.setLevel(level)
-
-
-def shown(error: Any) -> List[str]:
-    """Everything that can be read off an exception and its chain."""
-    texts: List[str] = []
-    while error is not None:
-        texts += [str(error), repr(error), repr(error.args), repr(vars(error))]
-        texts += traceback.format_exception_only(type(error), error)
-        error = error.__cause__ or error.__context__
-    return texts
 
 
 def test_no_secret_in_a_whole_life(
