@@ -24,6 +24,6 @@ def utc_of(instant: float) -> datetime:
     return utc_now() + timedelta(seconds=instant - monotonic())
 
 
-def unix_milliseconds() -> int:
-    """The wall clock as whole milliseconds since 1970-01-01 UTC."""
-    return time.time_ns() // 1_000_000
+def unix_microseconds() -> int:
+    """The wall clock as whole microseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000

@@ -634,6 +634,34 @@ def test_a_request_whose_connection_is_lost(finery: FinerySandbox, make: Make) -
     assert finery.complaints == []
 
 
+def test_a_client_that_is_stopped_while_a_request_waits(finery: FinerySandbox, make: Make) -> None:
+    client = make()
+    client.start(WAIT)
+    lost: List[models.ProbablyCancelled] = []
+    client.on_probably_cancelled(lost.append)
+    finery.ignore_next("add")
+    with ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(
+            client.add_order,
+            "BTC-EUR",
+            "buy",
+            type="limit",
+            size=1,
+            price=1,
+            cod=True,
+            client_order_id=77,
+            timeout=None,
+        )
+        finery.wait_until(lambda: finery.open_orders(finery.account()), WAIT)
+        assert client.stop()
+        with pytest.raises(models.OrderUnknown, match="client order id 77 is unknown"):
+            reply.result(WAIT)
+    assert [(one.client_order_id, one.id, one.symbol) for one in lost] == [("77", None, "BTC-EUR")]
+    with pytest.raises(xchws.StateError):
+        client.cancel_order(client_order_id=77)
+    finery.wait_until(lambda: not finery.open_orders(finery.account()), WAIT)
+
+
 def test_an_answer_that_comes_too_late(finery: FinerySandbox, make: Make) -> None:
     client = make()
     client.start(WAIT)
@@ -703,14 +731,20 @@ def test_a_backend_that_is_lost_and_comes_back(finery: FinerySandbox, make: Make
     assert refused.value.code == 2
     finery.place("BTC-EUR", "ask", EUR, UNIT, key=finery.key)
     finery.reconnect_backend()
-    gaps: Dict[str, xchws.Gap] = {}
-    while len(gaps) < 2:
-        gap = until(stream, xchws.Gap)[-1]
-        gaps.update((channel, gap) for channel in gap.channels)
-    assert until(stream, xchws.Order)[-1].remaining == 1, "the snapshot behind the last gap, or one after it"
+    events: List[Any] = []
+    while sum(isinstance(event, xchws.Gap) for event in events) < 2:
+        events += until(stream, xchws.Gap)
     finery.place("BTC-EUR", "bid", EUR - UNIT, UNIT, key=finery.key)
-    assert agrees(until(stream, xchws.OrderBook, bids=levels([(EUR - UNIT, UNIT)]))[-1], finery)
-    assert {name: gap.recovered for name, gap in gaps.items()} == {"F BTC-EUR": True, "O": False}
+    events += until(stream, xchws.OrderBook, bids=levels([(EUR - UNIT, UNIT)]))
+    assert agrees(events[-1], finery)
+    for name, kind, recovered in (("F BTC-EUR", xchws.OrderBook, True), ("O", xchws.Order, False)):
+        (gap,) = (
+            place for place, event in enumerate(events) if isinstance(event, xchws.Gap) and name in event.channels
+        )
+        first = next(place for place, event in enumerate(events) if isinstance(event, kind))
+        assert gap < first and events[gap].recovered is recovered, "the gap is told before anything behind it"
+    known = [event.remaining for event in events if isinstance(event, xchws.Order)]
+    assert known[0] == 1, "the snapshot behind the gap"
     assert finery.opened == 1
     # Whether binds outlive that is unknown; where they do, binding again is refused with 100, and no harm is done.
     assert [text for text in finery.complaints if "error 100" not in text] == []
@@ -850,6 +884,32 @@ def test_the_101st_connection_is_not_dialled(finery: FinerySandbox, make: Make) 
         assert place is not None
         place.give_back()
     assert finery.complaints == []
+
+
+def test_a_place_is_given_back_whatever_becomes_of_the_connection(finery: FinerySandbox, make: Make) -> None:
+    client = make()
+    client.start(WAIT)
+    for _ in range(3):
+        back = client.expect(xchws.Connected)
+        finery.refuse(503, times=2)
+        finery.drop(reset=True)
+        back.result(WAIT)
+    assert len(finery.handshakes) == 10
+    client.stop()
+    refused = make(secret="SECRET-nobody-knows")
+    with pytest.raises(xchws.AuthenticationFailed):
+        refused.start(WAIT)
+    nobody = make(url="ws://127.0.0.1:1/ws")
+    down = nobody.expect(xchws.Disconnected)
+    nobody.start()
+    down.result(WAIT)
+    nobody.stop()
+    for address in (f"127.0.0.1:{finery.port}", "127.0.0.1:1"):
+        places = [PLACES.take(address) for _ in range(101)]
+        assert [place is None for place in places] == [False] * 100 + [True]
+        for place in places[:100]:
+            assert place is not None
+            place.give_back()
 
 
 def test_one_connection_too_many_for_the_exchange(make: Make) -> None:

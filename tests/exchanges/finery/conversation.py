@@ -72,6 +72,13 @@ class Conversation:
             self._take(self.session.received(self.link, [text], self.now))
         return self.events[before:]
 
+    def hear_at_once(self, *messages: Any) -> List[Event]:
+        """The same, in one read."""
+        before = len(self.events)
+        texts = [json.dumps(message).encode() for message in messages]
+        self._take(self.session.received(self.link, texts, self.now))
+        return self.events[before:]
+
     def bind(self, feed: str, feed_id: Any = None) -> None:
         self._take(self.session.subscribe(topic_of(feed, feed_id), self.now))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, Callable, List
 
 import pytest
 
@@ -97,15 +97,73 @@ def test_a_feed_that_stayed_bound_and_tells_its_snapshot_by_itself() -> None:
     assert not talk.errors()
 
 
-def test_what_a_renewed_feed_tells_before_its_snapshot_is_in_the_gap() -> None:
+LOST = ["X", 0, "Z", 2]
+NO_ORDERS = ["O", 0, "S", []]
+DEAL = samples.MESSAGES["deal"]
+
+
+def test_what_a_renewed_feed_tells_before_its_snapshot_is_told_after_the_gap() -> None:
+    """An execution is told once only; so it is kept until the gap has been told."""
     talk = Conversation()
     talk.bind("O")
-    talk.hear(["O", 0, "S", []], ["X", 0, "Z", 2], CONNECTED, ["O", 0, "Z", 100])
+    talk.hear(NO_ORDERS, LOST, CONNECTED, ["O", 0, "Z", 100])
     talk.now += 5
-    talk.hear(["O", 0, "D", samples.DEAL], ["O", 0, "U", 0], ["O", 0, "S", []])
+    assert talk.hear(DEAL, ["O", 0, "U", 0]) == []
+    told = talk.hear(["O", 0, "S", [samples.ORDER]])
+    assert [type(one) for one in told] == [events.Gap, finery.Order, finery.Fill, finery.Order]
     (gap,) = talk.of(events.Gap)
     assert not gap.recovered and (gap.until - gap.since).total_seconds() == 5
-    assert not talk.of(events.Fill)
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("feed", ["O", "F"])
+def test_what_a_kept_feed_tells_with_the_return_of_the_back_end_comes_after_the_gap(feed: str, together: bool) -> None:
+    """Its own snapshot may come before it is bound anew, in the same read even, or in place of the answer to that."""
+    talk = Conversation()
+    if feed == "O":
+        talk.bind("O")
+        talk.hear(NO_ORDERS, LOST)
+        said: List[Any] = [CONNECTED, NO_ORDERS, DEAL, ["O", 0, "Z", 100], ["O", 0, "U", 0], NO_ORDERS, DEAL]
+        kinds: List[Any] = [events.Gap, finery.Order, finery.Fill]
+    else:
+        talk.bind("F", "ETH-USD")
+        talk.hear(SNAPSHOT, LOST)
+        update = ["F", "ETH-USD", "M", [[], []]]
+        said = [CONNECTED, SNAPSHOT, update, ["F", "ETH-USD", "Z", 100], ["F", "ETH-USD", "U", 0], SNAPSHOT, update]
+        kinds = [events.Gap, events.OrderBook]
+    talk.events.clear()
+    if together:
+        talk.hear_at_once(*said[:3])
+        talk.hear_at_once(*said[3:])
+    else:
+        talk.hear(*said[:4])
+    told = [type(one) for one in talk.events if isinstance(one, (events.Gap, events.Data, events.Failure))]
+    assert told[: len(kinds)] == kinds and told.count(events.Gap) == 1
+    assert len(talk.of(finery.Fill)) == (feed == "O"), "once"
+
+
+def test_what_was_told_before_a_feed_is_live_is_told_at_the_latest_when_it_will_not_be() -> None:
+    ends: List[Callable[[Conversation], Any]] = [
+        lambda talk: talk.lose(),
+        lambda talk: talk.hear(["O", 0, "Z", 3]),
+        lambda talk: talk.wait(11),
+    ]
+    for end in ends:
+        talk = Conversation()
+        talk.bind("O")
+        assert talk.hear(DEAL) == []
+        end(talk)
+        assert len(talk.of(finery.Fill)) == 1
+
+
+def test_a_feed_that_was_given_up_while_the_back_end_was_away_is_unbound_where_it_is_bound_still() -> None:
+    talk = bound()
+    talk.hear(LOST)
+    talk.unbind("F", "ETH-USD")
+    assert talk.hear(CONNECTED, SNAPSHOT, SNAPSHOT)[2:] == [] and talk.sent() == [UNBIND]
+    assert talk.hear(["F", "ETH-USD", "U", 0]) == []
+    talk.bind("F", "ETH-USD")
+    assert talk.sent() == [BIND] and [type(one) for one in talk.hear(SNAPSHOT)] == [events.OrderBook]
 
 
 def test_bound_already_twice() -> None:

@@ -17,6 +17,12 @@ from xchws import events
 from xchws.exchanges import finery
 
 D = Decimal
+EMPTY: Any = {
+    **dict.fromkeys("BFIR", [[], []]),
+    "N": [0, [], []],
+    "P": [0, [], [], []],
+}
+"""Snapshots with nothing in them, where these are not just empty lists."""
 
 
 def listening(*feeds: str) -> Conversation:
@@ -24,7 +30,9 @@ def listening(*feeds: str) -> Conversation:
     talk = Conversation()
     for feed in feeds:
         talk.bind(feed, "ETH-USD" if feed in "BF" else None)
-    talk.sent()
+        talk.hear([feed, "ETH-USD" if feed in "BF" else 0, "S", EMPTY.get(feed, [])])
+        assert talk.state(feed, "ETH-USD" if feed in "BF" else None) == "active"
+    talk.events.clear()
     return talk
 
 
@@ -255,7 +263,8 @@ def test_the_combined_feed() -> None:
 
 
 def test_the_combined_feed_under_the_letters_of_its_parts() -> None:
-    talk = listening("P")
+    talk = Conversation()
+    talk.bind("P")
     assert [type(one) for one in talk.hear(samples.MESSAGES["order added"])] == [finery.Order]
     assert talk.state("P") == "active"
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable, Optional, Tuple
 
 import pytest
 
 from tests.exchanges.finery.conversation import Conversation
 from xchws import events
-from xchws.errors import AuthenticationFailed, ConfigurationError, ConnectionLost, HandshakeRejected, OpenFailed
+from xchws.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    ConnectionLost,
+    HandshakeRejected,
+    OpenFailed,
+    ProtocolError,
+    StateError,
+    WaitTimeout,
+)
 from xchws.exchanges import finery
 from xchws.exchanges.finery import calls, codes, replies
 from xchws.exchanges.finery.client import Finery
 from xchws.exchanges.finery.places import Places
+from xchws.exchanges.finery.trading import Trading
 
 
 def added(number: int = 900071, cod: bool = True) -> calls.Call:
@@ -205,7 +215,7 @@ def test_arguments() -> None:
 
 @pytest.mark.parametrize("code", [3, 13, 14, 6, 7, 2, 10, 99])
 def test_a_refused_login(code: int) -> None:
-    exchange = Finery("k", "s")._exchange
+    exchange = Finery("a key that no other test draws nonces for", "s")._exchange
     close = exchange.refused(HandshakeRejected("no", status=400, body=f'{{"error":{code}}}'))
     assert isinstance(close.error, AuthenticationFailed) == (code in (3, 13, 14))
     assert close.error.retryable == (code not in (3, 13, 14))
@@ -223,6 +233,20 @@ def test_places() -> None:
     assert places.take("a") is None
 
 
+def test_an_address_is_the_same_however_it_is_spelled() -> None:
+    http: Any = None
+    spelled = ("wss://places.example/ws", "wss://PLACES.example:443/ws", "ws://places.example:443/other?x=1")
+    exchanges = [Finery("k", "s", url=url)._exchange for url in spelled]
+    routes = [exchanges[number % 3].route(http) for number in range(100)]
+    for exchange in exchanges:
+        with pytest.raises(OpenFailed, match="100 connections to places.example:443"):
+            exchange.route(http)
+    another = Finery("k", "s", url="ws://places.example/ws")._exchange
+    another.ended(another.route(http))
+    for route in routes:
+        exchanges[0].ended(route)
+
+
 def test_the_101st_connection() -> None:
     exchange = Finery("k", "s", url="ws://127.0.0.1:9/ws")._exchange
     http: Any = None
@@ -233,3 +257,41 @@ def test_the_101st_connection() -> None:
     for route in routes:
         exchange.ended(route)
     exchange.ended(exchange.route(http))
+
+
+class Ending(Trading):
+    """Requests that end with this error, after they have been sent or before."""
+
+    def __init__(self, error: Exception, sent: bool) -> None:
+        self._error = error
+        self._sent = sent
+
+    def _request(self, request: Any, timeout: Optional[float]) -> Any:
+        request.sent = self._sent
+        raise self._error
+
+    def _new_client_order_id(self) -> int:
+        return 7
+
+    def _excerpt(self, text: bytes) -> str:
+        return text.decode()
+
+
+@pytest.mark.parametrize("kind", [ConnectionLost, StateError, WaitTimeout, ProtocolError])
+def test_whatever_ends_a_request_that_was_sent_its_fate_is_unknown(kind: Any) -> None:
+    error: Exception = kind("over")
+    changes: Tuple[Callable[[Trading], Any], ...] = (
+        lambda trading: trading.add_order("ETH-USD", "buy", type="marketIOC", size=1),
+        lambda trading: trading.modify_order(5, price=1, size=1),
+        lambda trading: trading.cancel_order(5),
+        lambda trading: trading.cancel_all_orders(),
+    )
+    for change in changes:
+        with pytest.raises(finery.OrderUnknown) as unknown:
+            change(Ending(error, sent=True))
+        assert unknown.value.__cause__ is error
+        if kind in (ConnectionLost, StateError):
+            with pytest.raises(kind, match="over"):
+                change(Ending(error, sent=False))
+    with pytest.raises(kind, match="over"):
+        Ending(error, sent=True).limits()

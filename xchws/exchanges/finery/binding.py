@@ -7,12 +7,13 @@ oldest says what a failure is about, and whether a message is of a binding that 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Deque, Dict, List, Optional
+from typing import Any, Deque, Dict, List, Optional, Tuple
 
 import msgspec
 
 from xchws.exchanges.finery.book import Book
 from xchws.exchanges.finery.feeds import BOOKS, MISSES, NO_ID, key_of
+from xchws.exchanges.finery.wire import Frame
 from xchws.sansio.actions import Send, Topic
 
 BIND, UNBIND = "bind", "unbind"
@@ -20,6 +21,7 @@ BIND, UNBIND = "bind", "unbind"
 _REPLY = 10.0  # seconds for the answer to bind or unbind
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds between tries, after the first one that is made at once
 _GOOD = 60.0  # seconds without trouble after which the next one is the first again
+_EARLY_KEPT = 1_000  # messages
 
 
 class Binding:
@@ -30,6 +32,9 @@ class Binding:
         book: where the feed is a book and there is one.
         due: when (monotonic) to bind again, or None; answer_by: when the oldest command must be answered.
         renewed: it was bound already when it was to be bound, and has been unbound to get a snapshot.
+        live: it is bound and its snapshot has come.
+        lost: the exchange has lost its back end since it was bound, and whether it is bound still is not known.
+        early: what it told while it was not live and no snapshot tells again; the oldest are forgotten.
     """
 
     def __init__(self, topic: Topic) -> None:
@@ -42,6 +47,9 @@ class Binding:
         self.due: Optional[float] = None
         self.answer_by = 0.0
         self.renewed = False
+        self.live = False
+        self.lost = False
+        self.early: Deque[Tuple[Frame, bytes]] = deque(maxlen=_EARLY_KEPT)
         self._troubles = 0
         self._trouble_at = 0.0
 
@@ -71,6 +79,7 @@ class Binding:
         """The command's message; unbind says the same feedId as bind did."""
         self.pending.append(command)
         self.answer_by = now + _REPLY
+        self.live = self.lost = False
         if command == BIND:
             self.due = None
         message: Dict[str, Any] = {"event": command, "feed": self.feed}
@@ -86,8 +95,23 @@ class Binding:
             return []
         return [self.send(BIND, now)]
 
+    def accept(self) -> None:
+        """Its snapshot has come, or what has to do for one."""
+        if self.head == BIND:
+            self.pending.popleft()
+        self.renewed = False
+        self.live = True
+
+    def lose(self) -> None:
+        """The exchange has lost its back end: nothing that was asked will be answered."""
+        self.pending.clear()
+        self.book = self.due = None
+        self.live = False
+        self.lost = True
+
     def trouble(self, now: float) -> None:
         """It has to be bound again: the more often, the later."""
+        self.live = False
         if now - self._trouble_at >= _GOOD:
             self._troubles = 0
         self._trouble_at = now

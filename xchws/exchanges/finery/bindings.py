@@ -6,7 +6,7 @@ Source: https://faq.finerymarkets.com/api-reference/websocket-api, read 2026-11.
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from xchws.errors import ExchangeError, SubscriptionRejected
 from xchws.events import Failure, Other
@@ -25,8 +25,12 @@ class Bindings:
 
     def clear(self) -> None:
         """The exchange has lost its back end. Whether it keeps feeds bound is not documented: all are bound anew later."""
-        self._all.clear()
+        for binding in self._all.values():
+            binding.lose()
         self._waiting.clear()
+
+    def __iter__(self) -> Iterator[Binding]:
+        return iter(self._all.values())
 
     def subscribe(self, topic: Topic, now: float) -> List[Output]:
         """Bind a feed."""
@@ -42,10 +46,13 @@ class Bindings:
         """Unbind a feed."""
         binding = self._all.get((topic.channel, feeds.key_of(topic)))
         if binding is None:
-            return []  # it went when the exchange lost its back end
+            return []
         binding.wanted = False
         binding.book = None
         binding.due = None
+        binding.early.clear()
+        if binding.lost:
+            return []  # should the exchange have kept it, it will be unbound when it tells something
         if binding.pending and binding.pending[-1] == UNBIND:
             return []
         self.watch(binding)
@@ -131,7 +138,7 @@ class Bindings:
             exchange=NAME,
         )
         failure = Failure(error=error, exchange=NAME)
-        if binding is None or not binding.wanted or binding.due is not None:
+        if binding is None or not binding.wanted or binding.due is not None or binding.lost:
             return [failure]
         binding.book = None
         binding.trouble(now)
@@ -154,6 +161,7 @@ class Bindings:
             binding.renewed = True
             return [binding.send(UNBIND, now), binding.send(BIND, now)]
         if not binding.is_book:
+            binding.accept()
             return [Accepted(binding.topic)]
         binding.wanted = False
         return [Unanswered(binding.topic)]
@@ -169,7 +177,7 @@ class Bindings:
         if not binding.wanted:
             self._drop(binding)
             return []
-        if binding.due is not None:
+        if binding.due is not None or binding.lost:
             return []  # it will be bound again in any case
         binding.book = None
         binding.trouble(now)

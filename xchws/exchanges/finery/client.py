@@ -52,7 +52,7 @@ class FineryExchange(Exchange):
         self._key = key
         self._secret = secret
         self._url = url
-        self._host = urlsplit(url).netloc
+        self._host = _host_of(url)
         self._json_ping = json_ping
         self._fills = FillMemory()
         self._nonce = 0  # of the last handshake
@@ -65,9 +65,9 @@ class FineryExchange(Exchange):
                 "one address; stop a client that is not needed",
                 exchange=NAME,
             )
-        now = clock.unix_milliseconds()
+        now = clock.unix_microseconds()
         self._nonce = signing.nonce(self._key, now)
-        headers = signing.headers(self._key, self._secret, self._nonce, now)
+        headers = signing.headers(self._key, self._secret, self._nonce, now // 1000)
         self.secrets.add_passing(headers["EFX-Sign"])
         return Route(self._url, headers=headers, grant=place)
 
@@ -96,6 +96,12 @@ class FineryExchange(Exchange):
             exchange=NAME,
         )
         return Close(refused, verdict=verdict, limit=_STALE_LIMIT)
+
+
+def _host_of(url: str) -> str:
+    """Host and port, however the address spells them."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or (80 if parts.scheme == 'ws' else 443)}"
 
 
 def _code_of(body: str) -> Optional[int]:
@@ -241,7 +247,7 @@ class Finery(Trading, Client):
         return Client._request(self, request, timeout)
 
     def _new_client_order_id(self) -> int:
-        return signing.CLIENT_ORDER_IDS.draw("", clock.unix_milliseconds() * 1000)
+        return signing.CLIENT_ORDER_IDS.draw("", clock.unix_microseconds())
 
     def _excerpt(self, text: bytes) -> str:
         return self._exchange.secrets.excerpt(text)

@@ -29,6 +29,7 @@ from xchws.sansio.actions import (
     Interrupted,
     Output,
     Ready,
+    Refused,
     Resume,
     Send,
     Suspend,
@@ -86,7 +87,8 @@ class FineryProtocol(Protocol):
         return outputs + self._bindings.wake(now)
 
     def ended(self) -> List[Output]:
-        return list(self._asking.ended())
+        early = [output for binding in self._bindings for output in self._replayed(binding)]
+        return [*early, *self._asking.ended()]
 
     def request(self, ticket: int, request: Any, now: float) -> List[Output]:
         return self._asking.ask(ticket, request, now)
@@ -145,20 +147,34 @@ class FineryProtocol(Protocol):
             return self._failed(binding, frame, text, now)
         if action == "U":
             return self._bindings.unbound(binding, self._other(frame, text), now)
-        if binding is not None and (not binding.wanted or binding.head == UNBIND):
-            return []  # it is still on its way, and nobody wants it any more
+        if binding is not None and not binding.wanted:
+            return self._unwanted(binding, now)
         if feed in feeds.BOOKS:
             return self._book_told(binding, frame, echo, text, now)
-        outputs: List[Output] = []
-        if binding is not None and binding.head == BIND and (action == "S" or feed in feeds.LENIENT):
-            binding.pending.popleft()
-            binding.renewed = False
-            outputs.append(Accepted(binding.topic, recovered=binding.recovers))
-        elif binding is not None and binding.head == BIND and binding.feed == feeds.COMBINED:
-            # The combined feed's updates come under the letters of its parts, a third party's client says.
-            binding.pending.popleft()
-            outputs.append(Accepted(binding.topic))
-        return outputs + self._told(frame, text)
+        if binding is None or binding.live:
+            return self._told(frame, text)
+        # The combined feed's updates come under the letters of its parts, a third party's client says.
+        answers = action == "S" or feed in feeds.LENIENT or binding.feed == feeds.COMBINED
+        if binding.head == BIND and answers:
+            binding.accept()
+            accepted = Accepted(binding.topic, recovered=binding.recovers)
+            return [accepted, *self._replayed(binding), *self._told(frame, text)]
+        if action != "S":  # a snapshot that answers nothing is followed by one that does
+            binding.early.append((frame, text))
+        return []
+
+    def _unwanted(self, binding: Binding, now: float) -> List[Output]:
+        """What it tells is still on its way, or the exchange has kept it bound while it was without its back end."""
+        if not binding.lost or self._is_suspended:
+            return []
+        self._bindings.watch(binding)
+        return [binding.send(UNBIND, now)]
+
+    def _replayed(self, binding: Binding) -> List[Output]:
+        """What it told before it was live, now that it is, or will not be any more: such as executions, which are told once."""
+        outputs = [output for frame, text in binding.early for output in self._told(frame, text)]
+        binding.early.clear()
+        return outputs
 
     def _told(self, frame: wire.Frame, text: bytes) -> List[Output]:
         made = feeds.events_of(frame.feed, frame.action, frame.data, text)
@@ -207,13 +223,18 @@ class FineryProtocol(Protocol):
             return [self.unreadable(text, "a failure without a code")]
         if not code:
             return [self._other(frame, text)]
-        return self._bindings.failed(binding, frame.feed, code, now)
+        outputs = self._bindings.failed(binding, frame.feed, code, now)
+        if binding is not None and any(isinstance(output, (Accepted, Refused)) for output in outputs):
+            outputs += self._replayed(binding)
+        return outputs
 
     # ----------------------------------------------------------------------------------------------------------- books
 
     def _book_told(
         self, binding: Optional[Binding], frame: wire.Frame, echo: bytes, text: bytes, now: float
     ) -> List[Output]:
+        if binding is not None and not binding.live and (binding.head == UNBIND or binding.lost):
+            return []  # a new snapshot will come
         if frame.action == "S":
             try:
                 shown = reading.sides(frame.data)
@@ -222,15 +243,16 @@ class FineryProtocol(Protocol):
                 return [self.unreadable(text, f"a book that cannot be ({error})")]
             outputs: List[Output] = []
             if binding is not None:
+                if not binding.live and binding.head != BIND:
+                    return []  # it is to be bound again
                 binding.book = book
-                binding.renewed = False
-                if binding.head == BIND:
-                    binding.pending.popleft()
+                if not binding.live:
+                    binding.accept()
                     outputs.append(Accepted(binding.topic, recovered=True))
             return [*outputs, feeds.book_event(book, feeds.symbol_of(echo), text)]
         if frame.action != "M":
             return [self._other(frame, text)]
-        if binding is None or binding.pending or binding.due is not None:
+        if binding is None or not binding.live:
             return [self._other(frame, text)]  # an update of a book that has not been told
         try:
             if binding.book is None:

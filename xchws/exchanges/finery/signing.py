@@ -21,7 +21,8 @@ class Rising:
 
     The number drawn last lies in a box, a deque of one. Taking it out and putting the next one in are atomic, and nobody
     goes on without it, so the box is the lock as well: this folder decides only and imports no threads. Who finds it empty
-    looks again; it is empty for a few instructions. A forked child has boxes of its own, in case it was forked just then.
+    looks again; it is empty for a few instructions. A forked child has boxes of its own, in case it was forked just then, and
+    goes on from where its parent was.
     """
 
     def __init__(self) -> None:
@@ -29,7 +30,10 @@ class Rising:
 
     def draw(self, name: str, least: int) -> int:
         """The next number: `least`, or one more than the last where that is not below it."""
-        box = self._boxes.setdefault((os.getpid(), name), deque((0,), maxlen=1))
+        place = os.getpid(), name
+        if place not in self._boxes:
+            self._boxes.setdefault(place, deque((self._inherited(name),), maxlen=1))
+        box = self._boxes[place]
         while True:
             try:
                 last = box.pop()
@@ -38,6 +42,11 @@ class Rising:
             number = max(last + 1, least)
             box.append(number)
             return number
+
+    def _inherited(self, name: str) -> int:
+        """The last number of the process that this one was forked from; 0: there is none, or one was being drawn just then."""
+        others = [box for (pid, known), box in list(self._boxes.items()) if known == name and pid != os.getpid()]
+        return max((number for box in others for number in box), default=0)
 
     def passed(self, name: str, number: int) -> bool:
         """Whether a later number than this one has been drawn."""
@@ -57,10 +66,10 @@ CLIENT_ORDER_IDS = Rising()
 """Client order ids for orders that are added without one."""
 
 
-def nonce(key: str, milliseconds: int) -> int:
-    """The next nonce of a key: Unix microseconds, so that it rises over restarts too and stays below 2**53, which is what a
-    reader that parses numbers as doubles can tell apart."""
-    return NONCES.draw(key, milliseconds * 1000)
+def nonce(key: str, microseconds: int) -> int:
+    """The next nonce of a key: the Unix time in microseconds, so that it rises over restarts too, unless the clock was set
+    back in between, and stays below 2**53, which is what a reader that parses numbers as doubles can tell apart."""
+    return NONCES.draw(key, microseconds)
 
 
 def content(number: int, milliseconds: int) -> str:

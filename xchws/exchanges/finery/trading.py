@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Callable, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
-from xchws.errors import ConnectionLost, ProtocolError, WaitTimeout
+from xchws.errors import ConnectionLost, ProtocolError, StateError, WaitTimeout
 from xchws.events import OrderBook
 from xchws.exchanges.finery import calls, replies
 from xchws.exchanges.finery.calls import Call, Instant, OrderId
@@ -238,8 +238,8 @@ class Trading(ABC):
         """Make a request that changes orders: where its fate is unknown, that is said, with what is needed to find out."""
         try:
             return self._ask(call, read)
-        except (ConnectionLost, WaitTimeout, ProtocolError) as error:
-            if isinstance(error, ConnectionLost) and not call.sent:
+        except (ConnectionLost, WaitTimeout, ProtocolError, StateError) as error:
+            if isinstance(error, (ConnectionLost, StateError)) and not call.sent:
                 raise
             number, own_number = call.content.get("orderId"), call.content.get("clientOrderId")
             which = "".join(
