@@ -14,9 +14,17 @@ from pathlib import Path
 from typing import IO, Any, List
 
 CACHE = Path(__file__).resolve().parent.parent.parent / ".interop"
-PACKAGES = ("socket.io@4", "socket.io-client@4", "ws@8", "centrifuge@5", "centrifuge-4@npm:centrifuge@4")
+PACKAGES = (
+    "socket.io@4",
+    "socket.io-client@4",
+    "ws@8",
+    "centrifuge@5",
+    "centrifuge-4@npm:centrifuge@4",
+    "centrifuge-2@npm:centrifuge@2",
+)
 WAIT = 20.0  # seconds
 INSTALL = 180.0  # seconds
+OLDEST = 18  # the first release of Node that has fetch
 
 
 class Unavailable(Exception):
@@ -29,9 +37,12 @@ def installed() -> Path:
     Raises:
         Unavailable: they are not there and cannot be installed.
     """
-    npm = shutil.which("npm")
-    if shutil.which("node") is None or npm is None:
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
         raise Unavailable("node and npm are not installed")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=WAIT).stdout.strip()
+    if not version.startswith("v") or int(version[1:].partition(".")[0]) < OLDEST:
+        raise Unavailable(f"node {OLDEST} or newer is needed, this is {version or 'of no version'}")
     # Another list of packages is another place, so that an older installation does not pass for it.
     place = CACHE / hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:12]
     if not place.is_dir():

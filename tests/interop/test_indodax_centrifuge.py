@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 from typing import Any, List
 
+import centrifuge
 import pytest
 import requests
 
@@ -213,7 +214,6 @@ def test_subscriptions_that_end(packages: Path, client: str) -> None:
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @PINGS
 def test_the_python_client(path: str) -> None:
-    centrifuge: Any = pytest.importorskip("centrifuge", reason="centrifuge-python is not installed")
     with IndodaxSandbox(seed=3, ping_interval=0.2, pong_timeout=WAIT, pong_grace=WAIT) as exchange:
         heard: List[Any] = []
 
@@ -227,7 +227,7 @@ def test_the_python_client(path: str) -> None:
         async def converse() -> None:
             complete = asyncio.Event()
 
-            async def on_publication(context: Any) -> None:
+            async def on_publication(context: centrifuge.PublicationContext) -> None:
                 heard.extend(context.pub.data)
                 if len(heard) == len(exchange.published):
                     complete.set()
