@@ -611,7 +611,10 @@ class Client:
                 for watcher in list(self._watchers):
                     if watcher.offer(event):
                         self._forget(watcher)
-        return self._dispatcher.put(events)
+        dropped = self._dispatcher.put(events)
+        if dropped and self._session.state is State.STOPPED:
+            self._dispatcher.lose(dropped)
+        return dropped
 
     def _settle(self, settled: Settled) -> None:
         subscription = self._subscriptions.get(settled.topic)

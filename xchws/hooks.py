@@ -43,7 +43,9 @@ class BoundHook(Generic[A]):
 
         Args:
             function: called with the event (on_error: the error; on_message: the parsed message).
-            when_slow: "queue": every event waits its turn; "latest": only the newest per symbol waits.
+            when_slow: "queue": every event waits its turn; "latest": only the newest per symbol waits, in the place of the
+                one that it replaces, but never before an event of the connection's life (Gap, Disconnected, …) that came
+                earlier.
             **filters: attribute=value; only events that have all of them are passed on.
 
         Raises:

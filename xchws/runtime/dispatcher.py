@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Deque, List, Optional, Sequence, Tuple, Union
-
-import attrs
+from typing import Deque, List, Optional, Sequence
 
 from xchws import log
-from xchws.errors import CallbackError, XchwsError, text_of
-from xchws.events import Data, Event, Failure
+from xchws.errors import CallbackError, ExchangeError, ProtocolError, XchwsError, text_of
+from xchws.events import Connected, Data, Disconnected, Event, Failure, Gap, Message, StateChanged, Stopped, Suspended
 from xchws.runtime.bell import Bell
+from xchws.runtime.newest import Newest, Place, Waiting
 from xchws.runtime.registry import LATEST, Registration, Registry
 from xchws.runtime.strand import Strand
 
+_LIFE = (Connected, Disconnected, Gap, StateChanged, Stopped, Suspended)
 
-@attrs.frozen(eq=False)
-class _Newest:
-    """In the queue: the newest event that waits for this registration under this key."""
 
-    registration: Registration
-    key: Tuple[type, str]
+def _said(event: Event) -> bool:
+    """Whether an event that is no data comes of what the exchange says, as often as it says it."""
+    if isinstance(event, Failure):
+        return isinstance(event.error, (ProtocolError, ExchangeError))
+    return isinstance(event, Message)
 
 
 class Dispatcher:
@@ -46,10 +46,11 @@ class Dispatcher:
         self.abandoned = False
         self._registry = registry
         self._name = name
-        self._queue: Deque[Union[Event, _Newest]] = deque()
-        self._in_hand: Deque[Union[Event, _Newest]] = deque()  # taken out of the queue and not delivered yet
+        self._queue: Deque[Waiting] = deque()
+        self._newest = Newest()
+        self._in_hand: Deque[Waiting] = deque()  # taken out of the queue and not delivered yet
         self._forgotten: Optional[int] = None  # how many were given up, once they have been let go
-        self._late = 0  # how many came after that
+        self._late = 0  # how many came after that, or found no room at the very end
         # Only the owner and the callbacks thread take it, which no signal handler interrupts; a forked child takes it no more.
         self._lock = threading.Lock()
         self._filled = Bell()
@@ -66,12 +67,12 @@ class Dispatcher:
     def undelivered(self) -> int:
         """How many events were given up. One whose functions are at work still counts until they are done with it."""
         if not self.abandoned:
-            return 0
+            return self._late
         return self._late + (self._waiting if self._forgotten is None else self._forgotten)
 
     @property
     def _waiting(self) -> int:
-        return len(self._queue) + len(self._in_hand)
+        return max(0, len(self._queue) + len(self._in_hand) - self._newest.empty)
 
     @property
     def is_done(self) -> bool:
@@ -89,10 +90,10 @@ class Dispatcher:
             self.strand.start()
 
     def put(self, events: Sequence[Event]) -> int:
-        """Take a batch, in order; how many data events did not fit.
+        """Take a batch, in order; how many events did not fit.
 
-        From the first that does not fit on, no data event of the batch is taken: what is taken has no hole in it. Events of
-        the connection's life are always taken, there are few.
+        From the first that does not fit on, nothing of the batch is taken that the exchange has said: what is taken has no hole
+        in it. What the session says, of the connection's life and its end, is always taken: there is little of it.
         """
         if self.abandoned:
             self._late += sum(bool(self._registry.routes(type(event))) for event in events)
@@ -101,17 +102,18 @@ class Dispatcher:
             self._in_hand.extend(events)
             self._empty_hand()
             return 0
-        taken: List[Union[Event, _Newest]] = []
+        taken: List[Waiting] = []
         dropped = 0
         with self._lock:
+            self._queue = self._newest.cleared(self._queue, len(self._in_hand))
             room = self.capacity - self._waiting
             for event in events:
-                is_data = isinstance(event, Data)
-                if is_data and dropped:
+                said = isinstance(event, Data) or _said(event)
+                if said and dropped:
                     dropped += 1
                     continue
                 if self._queued(event, taken):
-                    if is_data and len(taken) >= room:
+                    if said and len(taken) >= room:
                         dropped += 1
                     else:
                         taken.append(event)
@@ -120,18 +122,24 @@ class Dispatcher:
             self._filled.ring()
         return dropped
 
-    def _queued(self, event: Event, taken: List[Union[Event, _Newest]]) -> bool:
+    def _queued(self, event: Event, taken: List[Waiting]) -> bool:
         """Whether the event must wait in the queue; for those that want the newest only, it is put in its place here."""
         queued = False
         for registration in self._registry.routes(type(event)):
             if registration.when_slow != LATEST:
                 queued = True
             elif registration.matches(event):
-                key = (type(event), getattr(event, "symbol", ""))
-                if key not in registration.latest:
-                    taken.append(_Newest(registration, key))  # one per symbol at most, whatever the capacity
-                registration.latest[key] = event
+                place = self._newest.put(registration, event)
+                if place is not None:
+                    taken.append(place)  # one per symbol at most, whatever the capacity
+        if queued and isinstance(event, _LIFE):
+            self._newest.turn()
         return queued
+
+    def lose(self, count: int) -> None:
+        """So many events did not fit at the very end: there is no connection any more to remake for it."""
+        self._late += count
+        log.warning("%s: %d events did not fit at the end: they were not delivered", self._name, count)
 
     def forsake(self) -> None:
         """In a forked child: deliver nothing more, for the parent does."""
@@ -172,6 +180,7 @@ class Dispatcher:
         self._forgotten = self._waiting
         self._queue.clear()
         self._in_hand.clear()
+        self._newest.clear()
 
     def _is_through(self) -> bool:
         """Wait for events and take them in hand; whether the work is over instead."""
@@ -199,12 +208,12 @@ class Dispatcher:
             if done:
                 self._in_hand.popleft()
 
-    def _hand_over(self, waiting: Union[Event, _Newest]) -> bool:
-        if not isinstance(waiting, _Newest):
+    def _hand_over(self, waiting: Waiting) -> bool:
+        if not isinstance(waiting, Place):
             return self._deliver(waiting)
         with self._lock:
-            event = waiting.registration.latest.pop(waiting.key)
-        if not waiting.registration.removed:
+            event = self._newest.take(waiting)
+        if event is not None and not waiting.registration.removed:
             self._call(waiting.registration, event)
         return True
 

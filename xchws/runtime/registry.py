@@ -31,7 +31,6 @@ class Registration:
         function: what is called; argument: what it is called with, made of the event.
         filters: attribute and wanted value; all must be equal.
         when_slow: "queue": every event waits its turn; "latest": only the newest per symbol waits.
-        latest: what waits under "latest": (class, symbol) -> event. Guarded by the dispatcher's lock.
     """
 
     event_class: Type[Event]
@@ -39,7 +38,6 @@ class Registration:
     filters: Tuple[Tuple[str, Any], ...] = ()
     when_slow: str = QUEUE
     argument: Callable[[Event], Any] = whole
-    latest: Dict[Tuple[Type[Event], str], Event] = attrs.field(factory=dict)
     removed: bool = False
 
     def matches(self, event: Event) -> bool:
