@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 from urllib.parse import quote
 
@@ -23,12 +24,8 @@ TRIES = 5  # that a refused key, or a wrong version, is given
 SETTLE = 0.02  # seconds, where the exchange is trusted
 HELD = 5.0  # seconds within which a connect that is taken back is taken back
 
-# https://docs.kyrrex.com/websocket, read 2026-11, byte for byte.
-PRINTED = (
-    '{ "data": { "version": "1", "action": "update", "object": { "aml_locked": "0.0", "balance": "82.9858332031", '
-    '"bonus": "10.0", "coin_type": "crypto", "currency": "usdt", "launchpad": "0.0", "locked": "14.12", "name": "usdt", '
-    '"savings": "0.0", "stacking": "0.0", "tag": "", "total": "97.1058332031" } } }'
-)
+PRINTED = (Path(__file__).resolve().parents[1] / "exchanges/samples/kyrrex/account.json").read_text("utf-8")
+"""The one object that the vendor's page prints."""
 
 
 @pytest.fixture

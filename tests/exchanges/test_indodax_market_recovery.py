@@ -296,28 +296,44 @@ def test_another_epoch_comes_after_what_was_held_back() -> None:
     assert (parameters["offset"], parameters["epoch"]) == (3, "2000000000")
 
 
-def test_a_stream_that_begins_anew_with_1_is_asked_about() -> None:
-    protocol = again(read_to(50))
-    protocol.received(reply(2, 50, recovered=True), 0.0)
-    interrupted, leave = protocol.received(push(1), 1.0)
-    assert interrupted == Interrupted(TRADES, since=0.0)
-    protocol.subscribe(TRADES, 1.0)
-    assert protocol.received(push(2), 1.0) == []
-    protocol.received(text({"id": 3, "result": {}}), 2.0)
-    outputs = protocol.received(reply(4, 3, "2000000000"), 3.0)
-    assert outputs[0] == Accepted(TRADES, recovered=False)
-    assert ids(outputs) == [1, 2]
-    assert ids(protocol.received(push(3) + push(4), 3.0)) == [4]
+def test_a_stream_that_begins_anew_is_asked_about() -> None:
+    for first in (1, 7):
+        protocol = again(read_to(50))
+        protocol.received(reply(2, 50, recovered=True), 0.0)
+        interrupted, leave = protocol.received(push(first), 1.0)
+        assert interrupted == Interrupted(TRADES, since=0.0)
+        protocol.subscribe(TRADES, 1.0)
+        assert protocol.received(push(first + 1), 1.0) == []
+        protocol.received(text({"id": 3, "result": {}}), 2.0)
+        outputs = protocol.received(reply(4, first + 2, "2000000000"), 3.0)
+        assert outputs[0] == Accepted(TRADES, recovered=False)
+        assert ids(outputs) == [first, first + 1]
+        outputs = protocol.received(push(first + 3), 3.0)
+        assert (ids(outputs), len(outputs)) == ([first + 3], 1)
 
 
-def test_a_double_of_the_first_publication_costs_nothing_but_a_question() -> None:
+def test_doubles_from_before_the_subscription_cost_nothing_but_a_question_now_and_then() -> None:
     protocol = again(read_to(50))
     protocol.received(reply(2, 50, recovered=True), 0.0)
-    protocol.received(push(1), 1.0)
-    protocol.subscribe(TRADES, 1.0)
-    protocol.received(text({"id": 3, "result": {}}), 2.0)
-    assert protocol.received(reply(4, 50, recovered=True), 3.0) == [Accepted(TRADES, recovered=True)]
-    assert ids(protocol.received(push(51), 3.0)) == [51]
+    asked, number = 0, 3
+    for second in range(1, 200):
+        if protocol.received(push(49), float(second)):
+            asked += 1
+            protocol.subscribe(TRADES, float(second))
+            protocol.received(text({"id": number, "result": {}}), float(second))
+            answer = protocol.received(reply(number + 1, 49 + second, recovered=True), float(second))
+            assert answer == [Accepted(TRADES, recovered=True)]
+            number += 2
+        outputs = protocol.received(push(50 + second), float(second))
+        assert (ids(outputs), len(outputs)) == ([50 + second], 1)
+    assert 3 <= asked <= 10
+
+
+def test_doubles_of_what_was_told_on_this_connection_cost_nothing() -> None:
+    protocol = again(read_to(50))
+    protocol.received(reply(2, 52, recovered=True, publications=[publication(51), publication(52)]), 0.0)
+    assert protocol.received(push(51) + push(52), 1.0) == []
+    assert ids(protocol.received(push(53) + push(51) + push(54), 1.0)) == [53, 54]
 
 
 def test_what_is_held_back_is_replayed_or_told_by_the_next_connection() -> None:

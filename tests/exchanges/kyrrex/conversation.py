@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Type, TypeVar
 
 from xchws.credentials import Secrets
@@ -14,12 +15,8 @@ OPEN = b'0{"sid":"Qx3a","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"
 OPEN_THREE = b'0{"sid":"Qx3a","upgrades":[],"pingInterval":25000,"pingTimeout":5000}'
 CONNECTED = b'40{"sid":"Zr9k"}'
 
-# https://docs.kyrrex.com/websocket, "Example Response", as printed there; read 2026-11.
-VENDORS_ACCOUNT = (
-    b'{ "data": { "version": "1", "action": "update", "object": { "aml_locked": "0.0", "balance": "82.9858332031", '
-    b'"bonus": "10.0", "coin_type": "crypto", "currency": "usdt", "launchpad": "0.0", "locked": "14.12", "name": "usdt", '
-    b'"savings": "0.0", "stacking": "0.0", "tag": "", "total": "97.1058332031" } } }'
-)
+VENDORS_ACCOUNT = (Path(__file__).resolve().parents[1] / "samples/kyrrex/account.json").read_bytes()
+"""The one object that the vendor's page prints."""
 
 # The other objects, in the words of the platform's webhooks and of its REST API; every value is invented.
 OBJECTS: Dict[str, Dict[str, Any]] = {

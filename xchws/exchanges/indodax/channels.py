@@ -93,7 +93,7 @@ class Channel:
     Attributes:
         wanted: whether the session wants it; what comes of one that is not wanted any more is passed over.
         from_: where the server was asked to replay from, or None.
-        epoch, last: how far it has been read here; None where that is not known.
+        epoch, last: how far it has been read here; None where that is not known. floor: where that began.
         whole_until: when (monotonic) the last publication was told.
         early: what came before the reply to subscribe.
         tries: subscriptions in a row that the server put off.
@@ -107,6 +107,7 @@ class Channel:
     from_: Optional[Position] = None
     epoch: str = ""
     last: Optional[int] = None
+    floor: int = 0
     whole_until: Optional[float] = None
     early: List[Telling] = attrs.field(factory=list)
     tries: int = 0
@@ -122,7 +123,7 @@ class Replay:
     Attributes:
         recovered: it is all that was missed.
         anew: the stream is not the one that was read before: its offsets began anew.
-        epoch, last: where it has been read to, once `tellings` have been told.
+        epoch, last: where it has been read to, once `tellings` have been told; floor: where these begin.
         tellings: each once, in the order of the offsets.
         rest: what came before the reply and is not counted in that: to be told after it, in its order.
     """
@@ -130,6 +131,7 @@ class Replay:
     recovered: bool
     anew: bool
     epoch: str
+    floor: int
     last: int
     tellings: List[Telling]
     rest: List[Telling]
@@ -165,6 +167,7 @@ def replay_of(
         recovered=same and result.recovered and whole and last >= top,
         anew=asked is not None and not same,
         epoch=result.epoch or (asked.epoch if asked is not None and same else ""),
+        floor=floor if same else min([top, *(telling.offset - 1 for telling in tellings if telling.offset)]),
         last=max(last, top),
         tellings=[*ended, *tellings],
         rest=[telling for telling in came if not 0 < telling.offset <= top],

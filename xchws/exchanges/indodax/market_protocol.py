@@ -188,20 +188,25 @@ class IndodaxMarketProtocol(Protocol):
         return []
 
     def _live(self, channel: Channel, telling: Telling, now: float) -> List[Output]:
-        """A publication in its turn. Centrifugo counts by one, so a jump is a loss; and from 1 on where a stream begins anew."""
+        """A publication in its turn. Centrifugo counts by one, so a jump is a loss; what was told here is a double, and what
+        is older than the subscription can only be of a stream that has begun anew.
+        """
         offset, last = telling.offset, channel.last
         if not offset:
             channel.last = None  # one that cannot be counted: the next one says where the stream stands
             return self._told(channel, telling)
         outputs: List[Output] = []
         if last is not None and offset != last + 1:
-            if 1 < offset <= last or offset == last:
+            if channel.floor <= offset <= last:
                 return []
             if channel.epoch and now >= channel.mend_from:
                 return self._mend(channel, telling, now)
-            outputs.append(Missed((channel.topic.name,), channel.whole_until))
-            if offset < last:
+            if offset <= last:
+                if channel.epoch:
+                    return []  # the server has been asked, and knows of no other stream
                 self._memory.positions.forget(channel.topic.channel)
+                channel.floor = offset - 1
+            outputs.append(Missed((channel.topic.name,), channel.whole_until))
         self._advance(channel, offset, now)
         return outputs + self._told(channel, telling)
 
@@ -334,6 +339,7 @@ class IndodaxMarketProtocol(Protocol):
         channel.epoch = "" if channel.from_ is None else channel.from_.epoch
         channel.last = None
         came = [*self._memory.positions.release(channel.topic.channel), *channel.early]
+        channel.floor = 0
         return [Accepted(channel.topic), *self._caught_up(channel, False, came, now)]
 
     def _joined(
@@ -358,21 +364,25 @@ class IndodaxMarketProtocol(Protocol):
         replay = replay_of(asked, result, piece, held, channel.early)
         if replay.anew:
             self._memory.positions.forget(topic.channel)
-        channel.epoch, channel.last = replay.epoch, None
+        channel.epoch, channel.last, channel.floor = replay.epoch, None, replay.floor
         if result.offset is not None or result.epoch or replay.last or asked is not None:
             self._advance(channel, replay.last, now)
         accepted: List[Output] = [Accepted(topic, replay.recovered)]
         for telling in replay.tellings:
             accepted += self._told(channel, telling)
-        return accepted + self._caught_up(channel, replay.recovered, replay.rest, now)
+        mended = replay.anew or (replay.recovered and bool(replay.tellings))
+        return accepted + self._caught_up(channel, mended, replay.rest, now)
 
-    def _caught_up(self, channel: Channel, recovered: bool, came: Sequence[Telling], now: float) -> List[Output]:
-        """The subscription stands; `came` is what was told meanwhile and is not counted in its reply."""
+    def _caught_up(self, channel: Channel, mended: bool, came: Sequence[Telling], now: float) -> List[Output]:
+        """The subscription stands; `came` is what was told meanwhile and is not counted in its reply.
+
+        `mended`: if it was made anew because something was wrong with it, that was not in vain.
+        """
         channel.tries = 0
         channel.early = []
         if channel.mending:
             channel.mending = False
-            channel.vain = 0 if recovered else min(channel.vain + 1, _DOUBLINGS)
+            channel.vain = 0 if mended else min(channel.vain + 1, _DOUBLINGS)
             # What is lost for good once is no reason not to ask the next time; a server that counts otherwise is.
             channel.mend_from = now + min(_MEND_LAST, 2.0**channel.vain) if channel.vain > 1 else now
         outputs: List[Output] = []
