@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import defaultdict
 from decimal import Decimal
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
-from websockets.sync.server import ServerConnection
 
 import xchws
 from tests.cli.program import WAIT, Program
 from tests.client.conftest import QUICK
 from tests.client.hearing import Everything, shown
-from tests.client.test_samples_over_sockets import hold, peer
 from xchws.exchanges.kyan import models
 from xchws.sandbox import KyanSandbox
 from xchws.sandbox.kyan import MAGIC_KEYS
@@ -119,65 +116,6 @@ def test_a_key_of_another_form_never_goes_out(rough: KyanSandbox, make: Make) ->
     with pytest.raises(xchws.ConfigurationError, match="letters, digits and underscores"):
         make(key="no-dashes")
     assert rough.handshakes == []
-
-
-PRINTED = {
-    # https://docs.kyan.blue/docs/ws-authentication, read 2026-11
-    "success": '{"kind":"response","type":"auth","id":"optional-request-id","timestamp_ms":1677721600000,"success":true}',
-    "format": r"""{
-  "kind": "response",
-  "type": "error",
-  "id": "optional-request-id",
-  "timestamp_ms": 1677721600000,
-  "success": false,
-  "error": "invalid auth payload [{\"instancePath\":\"/api_key\",\"schemaPath\":\"#/properties/api_key/pattern\",\"keyword\":\"pattern\",\"params\":{\"pattern\":\"^[a-zA-Z0-9_]+$\"},\"message\":\"must match pattern \\\"^[a-zA-Z0-9_]+$\\\"\"}]"
-}""",  # noqa: E501 - as the page prints it
-    "missing": """{
-  "kind": "response",
-  "type": "auth",
-  "id": "optional-request-id",
-  "timestamp_ms": 1677721600000,
-  "success": false,
-  "error": "NOT_FOUND"
-}""",
-    "other": """{
-  "kind": "response",
-  "type": "auth",
-  "id": "optional-request-id",
-  "timestamp_ms": 1677721600000,
-  "success": false,
-  "error": "Failed to validate api key"
-}""",
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("success", ""),
-        ("format", "invalid auth payload .*must match pattern"),
-        ("missing", "NOT_FOUND"),
-        ("other", "Failed to validate api key"),
-    ],
-)
-def test_the_answers_to_auth_as_printed(clients: List[xchws.Client], name: str, says: str) -> None:
-    heard: List[Any] = []
-
-    def script(connection: ServerConnection) -> None:
-        heard.append(json.loads(connection.recv()))
-        connection.send(PRINTED[name].replace("optional-request-id", heard[-1]["id"]))
-        hold(connection)
-
-    with peer(script) as url:
-        client = xchws.Kyan("your_api_key_here", url=url, backoff=QUICK)
-        clients.append(client)
-        if says:
-            with pytest.raises(xchws.AuthenticationFailed, match=says):
-                client.start(10)
-        else:
-            client.start(5)
-        client.stop()
-    assert {**heard[0], "id": ""} == {"type": "auth", "api_key": "your_api_key_here", "id": ""}
 
 
 # ------------------------------------------------------------------------------------------------------------ channels

@@ -86,7 +86,7 @@ def compact(text: bytes) -> bytes:
 def test_the_samples_are_as_they_were_printed() -> None:
     digests = {
         f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        for path in SAMPLES.glob("*/*.json")
+        for path in SAMPLES.glob("*/*")
     }
     assert digests == DIGESTS
 
@@ -371,6 +371,11 @@ def test_an_unknown_field_changes_nothing_at_richamster(name: str) -> None:
 
 
 DIGESTS = {
+    "finery/bind.txt": "e9d231c69cc0",
+    "finery/error_codes.tsv": "031c429f2086",
+    "finery/request.txt": "b5f8b2bec571",
+    "finery/status.txt": "918bea0641c4",
+    "finery/unbind.txt": "73d47f4d10ad",
     "indodax/connect_command.json": "168a189fce7b",
     "indodax/connect_expired_token.json": "9e3a64708d03",
     "indodax/connect_success.json": "6279e0f53df8",
@@ -403,6 +408,18 @@ DIGESTS = {
     "indodax_market/trades.json": "6abae597feac",
     "indodax_market/unsubscribe.json": "66a891e28aed",
     "indodax_market/unsubscribe_success.json": "cde225eb94d7",
+    "kyan/account_subscribe_message.js": "016b16940418",
+    "kyan/auth_failed.json": "ecef2c7d13cf",
+    "kyan/auth_invalid_key.json": "1a1c500afff9",
+    "kyan/auth_message.js": "47864221239e",
+    "kyan/auth_not_found.json": "4f0bd9cb430b",
+    "kyan/auth_request.json": "e8d644b03db0",
+    "kyan/auth_success.json": "ccec3ed92f7b",
+    "kyan/errors.tsv": "ed3fc1231e2b",
+    "kyan/get_instruments_message.js": "0ab25d7b71c2",
+    "kyan/logout_request.json": "8dd414ebd594",
+    "kyan/logout_success.json": "4e644f6f910b",
+    "kyan/subscribe_message.js": "9a1b5f892388",
     "kyrrex/account.json": "606cb25f9f06",
     "richamster/error.json": "eacd5ef4c37a",
     "richamster/order_book.json": "6c1b9985424c",

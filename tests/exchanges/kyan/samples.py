@@ -6,45 +6,12 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from tests.exchanges.kyan.conversation import ME, event
+from tests.exchanges.printed import printed
 
-AUTH_OK = b"""{
-  "kind": "response",
-  "type": "auth",
-  "id": "optional-request-id",
-  "timestamp_ms": 1677721600000,
-  "success": true
-}"""
-AUTH_INVALID = b"""{
-  "kind": "response",
-  "type": "error",
-  "id": "optional-request-id",
-  "timestamp_ms": 1677721600000,
-  "success": false,
-  "error": "invalid auth payload [{\\"instancePath\\":\\"/api_key\\",\\"schemaPath\\":\\"#/properties/api_key/pattern\\",\\"keyword\\":\\"pattern\\",\\"params\\":{\\"pattern\\":\\"^[a-zA-Z0-9_]+$\\"},\\"message\\":\\"must match pattern \\\\\\"^[a-zA-Z0-9_]+$\\\\\\"\\"}]"
-}"""  # noqa: E501  # as printed
-AUTH_NOT_FOUND = b"""{
-  "kind": "response",
-  "type": "auth",
-  "id": "optional-request-id",
-  "timestamp_ms": 1677721600000,
-  "success": false,
-  "error": "NOT_FOUND"
-}"""
-AUTH_FAILED = b"""{
-  "kind": "response",
-  "type": "auth",
-  "id": "optional-request-id",
-  "timestamp_ms": 1677721600000,
-  "success": false,
-  "error": "Failed to validate api key"
-}"""
-LOGOUT_OK = b"""{
-  "kind": "response",
-  "type": "logout",
-  "id": "optional-request-id",
-  "timestamp_ms": 1677721600000,
-  "success": true
-}"""
+AUTH_OK, AUTH_INVALID, AUTH_NOT_FOUND, AUTH_FAILED, LOGOUT_OK = (
+    printed("kyan", f"{name}.json").encode()
+    for name in ("auth_success", "auth_invalid_key", "auth_not_found", "auth_failed", "logout_success")
+)
 
 PERP, CALL = "ETH_USDC-PERPETUAL", "ETH_USDC-27MAR26-4200-C"
 UUID = "1c6a2b9e-52f5-4a27-a0a5-83a7ad1f5f10"

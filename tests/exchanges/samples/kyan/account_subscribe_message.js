@@ -1,0 +1,13 @@
+{
+  type: 'subscribe',
+  subscriptions: [
+    {
+      channel: 'trade',
+      query: { account: 'your-account-address' },
+    },
+    {
+      channel: 'transfer',
+      query: { account: 'your-account-address' },
+    },
+  ],
+}

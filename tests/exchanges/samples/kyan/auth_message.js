@@ -1,0 +1,4 @@
+{
+  type: 'auth',
+  api_key: API_KEY,
+}

@@ -1,0 +1,4 @@
+{
+  type: 'get_instruments',
+  markets: ['BTC'],
+}
