@@ -74,29 +74,6 @@ def test_no_origin_and_a_fresh_token_for_every_connection(indodax: IndodaxSandbo
     assert indodax.complaints == [] and indodax.remarks == []
 
 
-@pytest.mark.parametrize(
-    ("code", "goes_on"),
-    [
-        *((code, True) for code in (1000, 1001, 1008, 1011, 1012, 1013, 3000, 3001, 3004, 3005, 3008, 3012, 3502)),
-        (3503, False),
-        (3507, False),
-    ],
-)
-def test_close_codes(indodax: IndodaxSandbox, make_indodax: Make, code: int, goes_on: bool) -> None:
-    client = make_indodax()
-    client.start(5)
-    down, back, over = client.expect(xchws.Disconnected), client.expect(xchws.Connected), client.expect(xchws.Stopped)
-    indodax.close_connections(code, "because")
-    assert "because" in str(down.result(5).error)
-    if goes_on:
-        assert down.result(0).error.code == code
-        assert back.result(5).gap is not None
-        assert client.status().threads_alive
-    else:
-        assert over.result(5).error is not None
-        assert client.status().state is xchws.State.STOPPED
-
-
 def test_an_expired_token_is_replaced(indodax: IndodaxSandbox, make_indodax: Make) -> None:
     client = make_indodax()
     indodax.expire_next_tokens(2)

@@ -19,9 +19,9 @@ _skim = msgspec.json.Decoder(msgspec.Raw).decode
 
 TEMPORARY = frozenset((100, 111, 113))
 """Error codes of replies with which the same command may be tried again."""
-EXPIRED = 109
-PERMISSION_DENIED = 103
-ALREADY_SUBSCRIBED = 105
+UNAUTHORIZED, PERMISSION_DENIED, ALREADY_SUBSCRIBED, EXPIRED, OVER = 101, 103, 105, 109, 110
+TOKEN_REFUSED = frozenset((UNAUTHORIZED, PERMISSION_DENIED, EXPIRED, OVER))
+"""Error codes of replies that speak of the token, or of what it permits."""
 RESUBSCRIBE_FROM = 2500
 """An unsubscribe push with this code or a higher one asks for a new subscription."""
 

@@ -26,7 +26,7 @@ from xchws.errors import (
 from xchws.events import Data, Failure, Other
 from xchws.exchanges.indodax import centrifugo_v1 as centrifugo
 from xchws.exchanges.indodax import market_models as models
-from xchws.exchanges.indodax.centrifugo import ALREADY_SUBSCRIBED, EXPIRED, PERMISSION_DENIED, TEMPORARY, Error, pieces
+from xchws.exchanges.indodax.centrifugo import ALREADY_SUBSCRIBED, TEMPORARY, TOKEN_REFUSED, Error, pieces
 from xchws.exchanges.indodax.channels import Channel, Positions, Stage, Telling, replay_of
 from xchws.exchanges.indodax.models import NAME
 from xchws.sansio.actions import (
@@ -52,8 +52,6 @@ _LONGEST = 10**9  # seconds; a number beyond is as good as never, and one far be
 _QUIET = 60.0  # seconds: the server pings every 25 s (Centrifugo's default), so two are missing by then
 _SLOWLY = 30.0  # seconds before a reconnect that the server advises against
 _SUSPECT = 5  # closes in a row with such an advice before it is followed for good
-_UNAUTHORIZED, _OVER = 101, 110
-_TOKEN_REFUSED = (_UNAUTHORIZED, PERMISSION_DENIED, EXPIRED, _OVER)
 
 _HINTS = {
     102: "; there is no such channel",
@@ -295,7 +293,7 @@ class IndodaxMarketProtocol(Protocol):
         failed = OpenFailed(text, exchange=NAME)
         if error.code in TEMPORARY:
             return [Close(failed)]
-        if error.code in _TOKEN_REFUSED:
+        if error.code in TOKEN_REFUSED:
             return [self._token_refused(failed, error.code)]
         verdict = ExchangeError(text, code=error.code, message=said, exchange=NAME)
         return [Close(failed, verdict=verdict, limit=_SUSPECT)]

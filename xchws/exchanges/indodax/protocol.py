@@ -241,6 +241,9 @@ class IndodaxProtocol(Protocol):
         failed = OpenFailed(text, exchange=NAME)
         if error.temporary or error.code in centrifugo.TEMPORARY:
             return Close(failed)
+        if error.code not in centrifugo.TOKEN_REFUSED:
+            verdict = ExchangeError(text, code=error.code, message=said, exchange=NAME)
+            return Close(failed, verdict=verdict, limit=_SUSPECT)
         if error.code == centrifugo.PERMISSION_DENIED:
             # A token and a channel that do not belong together: a new pair is worth one more try.
             return Close(failed, verdict=AuthenticationFailed(text, code=error.code, exchange=NAME), limit=2)
