@@ -47,10 +47,9 @@ from xchws.sansio.actions import Resolved, Settled, Topic
 from xchws.sansio.session import Session, Terms
 from xchws.status import Status
 from xchws.transports import tls as transports_tls
-from xchws.transports.connection import Opening
+from xchws.transports.dialler import Dialler
 from xchws.transports.http import Http
 from xchws.transports.proxy import Proxy
-from xchws.transports.route import Route
 from xchws.waiting import Answer, EventStream, Expectation, Subscription, checked_timeout, remaining, wanted
 
 if TYPE_CHECKING:
@@ -296,15 +295,9 @@ class Client:
         return True
 
     def _make_loop(self) -> Loop:
-        tls = self._tls
-        http = Http(self._exchange.name, self._exchange.secrets, self._proxy, self._tls, self._open_timeout)
-
-        def dialler(route: Route, timeout: float) -> Opening:
-            nonlocal tls
-            if tls is None and not route.url.startswith("ws:"):
-                tls = transports_tls.default()  # on the helper thread: it takes its time
-            return Opening(route, self._exchange.name, self._exchange.secrets, self._proxy, tls, timeout, _MAX_MESSAGE)
-
+        name, secrets = self._exchange.name, self._exchange.secrets
+        http = Http(name, secrets, self._proxy, self._tls, self._open_timeout)
+        dialler = Dialler(name, secrets, self._proxy, self._tls, _MAX_MESSAGE)
         return Loop(
             self._mail,
             self._session,

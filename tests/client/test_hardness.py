@@ -130,6 +130,19 @@ def test_the_users_tls_context_is_left_as_it_is(make_indodax: Make) -> None:
     assert (pinned.cert_store_stats(), pinned.verify_mode) == before
 
 
+def test_a_certificate_of_an_unknown_authority_is_refused(make_indodax: Make) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(server)
+    with IndodaxSandbox(ssl_context=server) as exchange, IndodaxSandbox() as plain:
+        for options in ({"rest_url": exchange.rest_url}, {"url": exchange.url}):
+            client = make_indodax(**{"url": plain.url, "rest_url": plain.rest_url, **options})
+            down = client.expect(xchws.Disconnected)
+            client.start()
+            error = down.result(5).error
+            assert isinstance(error, xchws.OpenFailed) and "CERTIFICATE_VERIFY_FAILED" in str(error)
+        assert exchange.rest_requests == [] and exchange.handshakes == []
+
+
 def test_an_error_keeps_nothing_of_what_was_sent(indodax: IndodaxSandbox, make_indodax: Make) -> None:
     indodax.refuse_rest(500, "oops")
     client = make_indodax()

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 NOT_SOURCE = shutil.ignore_patterns(
     ".git", ".venv", ".venvs", "*.egg-info", "__pycache__", ".hypothesis", ".*_cache", "build", "dist", "htmlcov"
 )
-EXTRAS_ONLY = ("click", "python_socks", "rich", "socks", "websockets")
+EXTRAS_ONLY = ("click", "rich", "socks", "websockets")
 """What only the extras bring: the library itself has to do without."""
 
 

@@ -70,7 +70,7 @@ WALLS = (
     Wall(
         "foreign transports",
         "their exceptions, timeouts and quirks stop in transports/",
-        ("websocket", "requests", "urllib3", "http", "urllib.request", "socks", "python_socks"),
+        ("websocket", "requests", "urllib3", "http", "urllib.request", "socks"),
         breaks=("client.py", "from requests import Session"),
         doors=("transports/", "sandbox/"),
     ),
@@ -263,7 +263,9 @@ DISTRIBUTIONS = {
     "engineio": "python-engineio",
     "msgspec": "msgspec",
     "requests": "requests",
+    "urllib3": "requests",
     "rich": "rich",
+    "socks": "PySocks",
     "socketio": "python-socketio",
     "websocket": "websocket-client",
     "websockets": "websockets",
@@ -487,7 +489,9 @@ def declared() -> Set[str]:
     config = configparser.RawConfigParser()
     config.read_string((ROOT / "setup.cfg").read_text(encoding="utf-8"))
     extras = config["options.extras_require"]
-    lines = "\n".join([config["options"]["install_requires"], extras["cli"], extras["sandbox"]]).split("\n")
+    lines = "\n".join([config["options"]["install_requires"], extras["cli"], extras["sandbox"], extras["socks"]]).split(
+        "\n"
+    )
     return {re.split(r"[^A-Za-z0-9._-]", line.strip())[0] for line in lines if line.strip()}
 
 

@@ -1587,6 +1587,6 @@ def test_errors_before_the_protocol_speaks_name_the_exchange() -> None:
     stage.do(stage.session.lost(stage.dial, "reset", stage.now))
     late, gone = [event.error for event in stage.all(Disconnected)]
     assert late is not None and gone is not None
-    assert str(late) == "sim: the connection was not ready within 10 s"
+    assert str(late) == "sim: the connection was not ready within 10 s: it was still being dialled"
     assert str(gone) == "sim: the connection was lost: reset"
     assert late.exchange == gone.exchange == "sim"

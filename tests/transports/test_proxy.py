@@ -198,7 +198,7 @@ def test_a_proxy_that_refuses(http_proxy: ProxyServer) -> None:
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 def test_a_socks_proxy(socks_proxy: ProxyServer, scheme: str) -> None:
-    pytest.importorskip("python_socks", reason='the extra "socks" is not installed')
+    pytest.importorskip("socks", reason='the extra "socks" is not installed')
     with IndodaxSandbox() as exchange:
         trade(exchange, f"{scheme}://127.0.0.1:{socks_proxy.port}")
     assert len(socks_proxy.asked) == 2

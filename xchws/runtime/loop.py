@@ -1,7 +1,8 @@
 """Loop: what the owner thread does. It waits on the socket and the wake-up pair, and does what the session decides.
 
 Everything that may block for long, dialling and REST calls, runs on a helper thread which hands its result back through the
-mailbox. So stop() never waits for a mute peer, and a live connection is served while its successor is being dialled.
+mailbox. Each of them has a CancelScope, by which it is ended when its time is up or nobody wants its result any more. So
+stop() never waits for a mute peer, and a live connection is served while its successor is being dialled.
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ from xchws.exchanges.exchange import Exchange
 from xchws.sansio import actions, frames
 from xchws.sansio.actions import Close, Effect
 from xchws.sansio.session import Session
-from xchws.transports.connection import Connection, Opening
+from xchws.transports.connection import Connection
+from xchws.transports.dialler import Dialler
 from xchws.transports.http import Http
 from xchws.transports.route import Route
+from xchws.transports.scope import CancelScope
 
 _LINGER = 1.0  # seconds for which an ended connection may still send its close frame and read the peer's
 _PATIENCE = 3600.0  # seconds for one select at most
 _READS = 8  # batches of one socket between two looks at the others, the mailbox and the timers
 
 Command = Callable[[float], List[Effect]]
-Dialler = Callable[[Route, float], Opening]
 
 
 class _Forsaken(BaseException):
@@ -39,7 +41,7 @@ class Loop:
 
     Args:
         mail: commands that have come already; more come by `post`.
-        session: decides; exchange: says where to dial; http: makes its REST calls; dialler: makes an Opening of a route.
+        session: decides; exchange: says where to dial; http: makes its REST calls; dialler: opens its connections.
         publish: takes a batch of events and says how many did not fit.
         settled, resolved: take what became of subscriptions and requests.
         finished: is called once, last, on the owner thread, with the error that ended it.
@@ -67,7 +69,7 @@ class Loop:
         self._finished = finished
         self._mail = mail
         self._events: List[Event] = []
-        self._openings: Dict[int, Opening] = {}
+        self._helpers: Dict[CancelScope, int] = {}  # what helper threads do, and for which link
         self._connections: Dict[int, Connection] = {}
         self._lingering: Dict[Connection, float] = {}
         self._routes: Dict[Connection, Route] = {}
@@ -119,6 +121,8 @@ class Loop:
             connection.forsake()
         self._connections.clear()
         self._lingering.clear()
+        for scope in self._helpers:
+            scope.forsake()
         # Nothing is unregistered: to the kernel this selector is the parent's, too.
         self.discard()
 
@@ -187,6 +191,9 @@ class Loop:
         for connection, until in list(self._lingering.items()):
             if now >= until:
                 self._drop(connection)
+        for scope in self._helpers:
+            if now >= scope.deadline:
+                scope.cancel()
         self._deliver()
 
     def _carry_out_mail(self) -> None:
@@ -196,7 +203,7 @@ class Loop:
     def _patience(self) -> Optional[float]:
         if self._mail:
             return 0.0
-        times = list(self._lingering.values())
+        times = [*self._lingering.values(), *(scope.deadline for scope in self._helpers if not scope.cancelled)]
         due = self._session.deadline()
         if due is not None:
             times.append(due)
@@ -334,9 +341,9 @@ class Loop:
             self._watch(write.link, connection)
 
     def _hang_up(self, hangup: actions.Hangup) -> None:
-        opening = self._openings.pop(hangup.link, None)
-        if opening is not None:
-            opening.abort()
+        for scope, number in self._helpers.items():
+            if number == hangup.link:
+                scope.cancel()
         connection = self._connections.pop(hangup.link, None)
         if connection is None:
             return
@@ -355,20 +362,28 @@ class Loop:
         def unopened(error: XchwsError) -> Command:
             return lambda now: self._session.dial_failed(dial.link, Close(error), now)
 
-        self._help(lambda: self._open(dial), "dial", unopened)
+        self._help(dial.link, lambda scope: self._open(dial, scope), "dial", dial.timeout, unopened)
 
     def _run_job(self, run: actions.Run) -> None:
         def unfetched(error: XchwsError) -> Command:
             return lambda now: self._session.fetched(run.link, run.job, error, now)
 
-        self._help(lambda: self._fetch(run), f"job {run.job}", unfetched)
+        self._help(run.link, lambda scope: self._fetch(run, scope), f"job {run.job}", self._http.timeout, unfetched)
 
-    def _help(self, work: Callable[[], Command], name: str, failed: Callable[[XchwsError], Command]) -> None:
-        """Do blocking work on a helper thread; what it makes of it is done by the owner."""
+    def _help(
+        self,
+        link: int,
+        work: Callable[[CancelScope], Command],
+        name: str,
+        timeout: float,
+        failed: Callable[[XchwsError], Command],
+    ) -> None:
+        """Do blocking work on a helper thread; what comes of it is done by the owner."""
+        scope = CancelScope(timeout)
 
         def run() -> None:
             try:
-                outcome = work()
+                outcome = work(scope)
             except XchwsError as error:
                 # Its frames hold what was sent, keys and signatures among it: a crash reporter would show them.
                 outcome = failed(error.with_traceback(None))
@@ -376,24 +391,25 @@ class Loop:
                 text = f"{self._exchange.name}: {name} failed: {type(error).__name__}: {text_of(error)}"
                 outcome = failed(OpenFailed(self._exchange.secrets.redact(text), exchange=self._exchange.name))
                 log.error("%s: %s failed", self._exchange.name, name, raised=error)
-            self.post(outcome)
+            scope.release()
+            self.post(lambda now: self._helped(scope, outcome, now))
             if self._released:
                 self._dispose()  # the owner has gone: what came too late, an open socket above all, is put away here
 
+        self._helpers[scope] = link
         try:
             threading.Thread(target=run, name=f"xchws {self._exchange.name} {name}", daemon=True).start()
         except (RuntimeError, MemoryError) as error:  # no more threads can be started in this process for now
+            del self._helpers[scope]
             self._mail.append(failed(OpenFailed(f"{self._exchange.name}: {error}", exchange=self._exchange.name)))
 
     # ------------------------------------------------------------------------------------------- on a helper thread
 
-    def _open(self, dial: actions.Dial) -> Command:
+    def _open(self, dial: actions.Dial, scope: CancelScope) -> Command:
         try:
-            route = self._exchange.route(self._http)
+            route = self._exchange.route(self._http.within(scope))
             try:
-                opening = self._dialler(route, dial.timeout)
-                self.post(lambda now: self._opens(dial.link, opening))
-                connection = opening.run()
+                connection = self._dialler.dial(route, scope)
             except BaseException:
                 self._exchange.ended(route)
                 raise
@@ -405,21 +421,17 @@ class Loop:
             return lambda now: self._session.dial_failed(dial.link, close, now)
         return lambda now: self._opened(dial.link, route, connection, now)
 
-    def _fetch(self, run: actions.Run) -> Command:
-        result = self._exchange.fetch(run.job, self._http)
+    def _fetch(self, run: actions.Run, scope: CancelScope) -> Command:
+        result = self._exchange.fetch(run.job, self._http.within(scope))
         return lambda now: self._session.fetched(run.link, run.job, result, now)
 
     # ------------------------------------------------------------------------------------- on the owner thread again
 
-    def _opens(self, number: int, opening: Opening) -> List[Effect]:
-        if self._over or not self._session.expects(number):
-            opening.abort()
-        else:
-            self._openings[number] = opening
-        return []
+    def _helped(self, scope: CancelScope, outcome: Command, now: float) -> List[Effect]:
+        self._helpers.pop(scope, None)
+        return outcome(now)
 
     def _opened(self, number: int, route: Route, connection: Connection, now: float) -> List[Effect]:
-        self._openings.pop(number, None)
         self._routes[connection] = route
         if not self._session.expects(number):
             self._drop(connection)
@@ -443,8 +455,8 @@ class Loop:
         return []
 
     def _release(self) -> None:
-        for opening in self._openings.values():
-            opening.abort()
+        for scope in self._helpers:
+            scope.cancel()
         for connection in (*self._connections.values(), *self._lingering):
             self._drop(connection)
         self._connections.clear()

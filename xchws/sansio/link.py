@@ -236,7 +236,8 @@ class Link:
         if self.phase is Phase.OVER:
             return []
         if self.ready_at is None and not self.suspended and now >= self._open_by:
-            text = f"{self._exchange}: the connection was not ready within {self._open_timeout:g} s"
+            stage = "it was still being dialled" if self.phase is Phase.DIALLING else "the exchange had not let us in"
+            text = f"{self._exchange}: the connection was not ready within {self._open_timeout:g} s: {stage}"
             return [Close(OpenFailed(text, exchange=self._exchange))]
         if not self.is_open:
             return []

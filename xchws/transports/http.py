@@ -5,18 +5,25 @@ No exception of requests leaves this room, not even as a cause: its objects hold
 
 from __future__ import annotations
 
+import socket
 import ssl
 from email.utils import parsedate_to_datetime
-from typing import Any, Mapping, Optional
+from functools import partial
+from typing import Any, Dict, Mapping, Optional
 
 import attrs
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from xchws import clock
 from xchws.credentials import Secrets
 from xchws.errors import OpenFailed
-from xchws.transports.proxy import Proxy
+from xchws.transports import tcp, tls
+from xchws.transports.proxy import Proxy, environment_proxy
+from xchws.transports.scope import Cancelled, CancelScope
+from xchws.transports.tcp import Reach, ReachedConnection
 
 _MAX_BODY = 1024 * 1024  # bytes; the answers wanted here have some hundred
 
@@ -54,27 +61,56 @@ def retry_after(headers: Mapping[str, str]) -> Optional[float]:
         return None
 
 
-class _TlsAdapter(HTTPAdapter):
-    """Makes requests use the caller's SSLContext."""
+class _TlsConnection(HTTPSConnection):
+    """As ReachedConnection, with TLS."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, *args: Any, reach: Reach, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._reach = reach
+
+    def _new_conn(self) -> socket.socket:
+        return self._reach(self.host, self.port)
+
+
+class _Pool(HTTPConnectionPool):
+    def __init__(self, *args: Any, reach: Reach, **kwargs: Any) -> None:
+        self.ConnectionCls = partial(ReachedConnection, reach=reach)  # type: ignore[assignment]  # it is called only
+        super().__init__(*args, **kwargs)
+
+
+class _TlsPool(HTTPSConnectionPool):
+    def __init__(self, *args: Any, reach: Reach, **kwargs: Any) -> None:
+        self.ConnectionCls = partial(_TlsConnection, reach=reach)  # type: ignore[assignment]  # it is called only
+        super().__init__(*args, **kwargs)
+
+
+class _Adapter(HTTPAdapter):
+    """Makes requests use streams that the scope knows, and a given SSLContext."""
+
+    def __init__(self, context: Optional[ssl.SSLContext], reach: Reach) -> None:
         self._context = context
+        self._pools: Dict[str, Any] = {"http": partial(_Pool, reach=reach), "https": partial(_TlsPool, reach=reach)}
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Add nothing to the caller's context: requests would load its own certificates into it."""
+        """Add nothing to the context: requests would load its own certificates into it."""
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         # What the context says holds; requests would set CERT_REQUIRED, and its own certificates, in it.
         kept = {name: value for name, value in pool.items() if not name.startswith("ca_")}
-        return host, {**kept, "cert_reqs": self._context.verify_mode}
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+        if self._context is not None:
+            kept["cert_reqs"] = self._context.verify_mode
+        return host, kept
 
 
 class Http:
@@ -82,47 +118,86 @@ class Http:
 
     Args:
         exchange: the name for errors; secrets: what must not be shown; proxy: None for the environment's;
-        tls: None for the default verification; timeout: seconds for each step of a call.
+        tls: None to verify by the system's certificates; timeout: seconds for a call, all in all.
+        scope: what bounds the calls instead; see `within`.
     """
 
     def __init__(
-        self, exchange: str, secrets: Secrets, proxy: Optional[Proxy], tls: Optional[ssl.SSLContext], timeout: float
+        self,
+        exchange: str,
+        secrets: Secrets,
+        proxy: Optional[Proxy],
+        tls: Optional[ssl.SSLContext],
+        timeout: float,
+        scope: Optional[CancelScope] = None,
     ) -> None:
+        self.timeout = timeout
         self._exchange = exchange
         self._secrets = secrets
         self._proxy = proxy
         self._tls = tls
-        self._timeout = timeout
+        self._scope = scope
+
+    def within(self, scope: CancelScope) -> Http:
+        """The same, for one helper thread: the scope ends its calls."""
+        return Http(self._exchange, self._secrets, self._proxy, self._tls, self.timeout, scope)
 
     def call(self, method: str, url: str, *, body: Optional[bytes] = None, headers: Mapping[str, str]) -> Answer:
         """Make one call. The body goes out exactly as given; redirects are not followed.
 
         Raises:
-            OpenFailed: no answer came: DNS, TCP, TLS, proxy, timeout, or a broken answer.
+            OpenFailed: no answer came: DNS, TCP, TLS, proxy, the end of the scope, or a broken answer.
+            ConfigurationError: the environment names a proxy that cannot be used.
         """
+        proxy = self._proxy or environment_proxy(url)
+        scope = self._scope or CancelScope(self.timeout)
         try:
-            return self._call(method, url, body, headers)
-        except requests.RequestException as error:
-            failure = f"{type(error).__name__}: {error}"
-        except (OSError, ValueError) as error:  # urllib3 lets some through
-            failure = f"{type(error).__name__}: {error}"
+            answer = self._call(method, url, body, headers, proxy, scope)
+            scope.remaining()  # an answer without a length looks whole when its connection is cut
+            return answer
+        except (requests.RequestException, OSError, ValueError) as error:  # urllib3 lets some through
+            failure = self._told(error, scope)
+        finally:
+            if self._scope is None:
+                scope.release()
         where = self._secrets.redact(url.split("?", 1)[0])
         # Raised outside the except clause: the chain would carry the request.
-        raise OpenFailed(
-            f"{self._exchange}: {method} {where} failed: {self._secrets.excerpt(failure)}", exchange=self._exchange
-        )
+        raise OpenFailed(f"{self._exchange}: {method} {where} failed: {failure}", exchange=self._exchange)
 
-    def _call(self, method: str, url: str, body: Optional[bytes], headers: Mapping[str, str]) -> Answer:
+    def _told(self, error: Exception, scope: CancelScope) -> str:
+        try:
+            scope.remaining()
+        except Cancelled as ended:  # what the library made of it tells less
+            return str(ended)
+        return self._secrets.excerpt(f"{type(error).__name__}: {error}")
+
+    def _call(
+        self,
+        method: str,
+        url: str,
+        body: Optional[bytes],
+        headers: Mapping[str, str],
+        proxy: Optional[Proxy],
+        scope: CancelScope,
+    ) -> Answer:
+        carried = proxy is not None and proxy.scheme != "http"  # by SOCKS, of which requests hears nothing
+        context = (self._tls or tls.default()) if url.startswith("https:") else None
         with requests.Session() as session:
-            if self._tls is not None:
-                session.mount("https://", _TlsAdapter(self._tls))
-            if self._proxy is not None:
-                session.trust_env = False
-                session.proxies = {"http": self._proxy.url, "https": self._proxy.url}
-            # A netrc file would add an Authorization header of its own; the environment's proxies are still wanted.
-            session.auth = _no_auth
+            # The environment's proxy is known already, and a netrc file would add an Authorization header of its own.
+            session.trust_env = False
+            if proxy is not None and not carried:
+                session.proxies = {"http": proxy.url, "https": proxy.url}
+            adapter = _Adapter(context, partial(tcp.connect, proxy=proxy if carried else None, scope=scope))
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
             with session.request(
-                method, url, data=body, headers=dict(headers), timeout=self._timeout, allow_redirects=False, stream=True
+                method,
+                url,
+                data=body,
+                headers=dict(headers),
+                timeout=scope.remaining(),
+                allow_redirects=False,
+                stream=True,
             ) as response:
                 content = b""
                 for chunk in response.iter_content(65536):
@@ -130,7 +205,3 @@ class Http:
                     if len(content) >= _MAX_BODY:
                         break
                 return Answer(response.status_code, content[:_MAX_BODY], retry_after(response.headers))
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request

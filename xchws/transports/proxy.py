@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Any, Dict, Optional
+from typing import Optional
 from urllib.parse import unquote, urlsplit
 
 import attrs
@@ -47,23 +47,11 @@ class Proxy:
             raise _unfit(
                 f"a proxy is {parts.scheme}://[user:password@]host:port with a host and a port and nothing more"
             )
-        if parts.scheme.startswith("socks") and importlib.util.find_spec("python_socks") is None:
-            raise _unfit('a SOCKS proxy needs two more packages: pip install "xchws[socks]"')
+        if parts.scheme.startswith("socks") and importlib.util.find_spec("socks") is None:
+            raise _unfit('a SOCKS proxy needs one more package: pip install "xchws[socks]"')
         user = unquote(parts.username) if parts.username else None
         password = unquote(parts.password) if parts.password else None
         return cls(parts.scheme, host, port, user, password, url)
-
-    def websocket_options(self, timeout: float) -> Dict[str, Any]:
-        """What websocket-client wants to be told; `timeout` in seconds."""
-        return {
-            "http_proxy_host": self.host,
-            "http_proxy_port": self.port,
-            "http_proxy_auth": (self.user, self.password) if self.user else None,
-            "http_proxy_timeout": timeout,
-            # An explicit list keeps websocket-client from reading no_proxy itself: who got here wants the proxy.
-            "http_no_proxy": [""],
-            "proxy_type": self.scheme,
-        }
 
 
 def _unfit(text: str) -> ConfigurationError:

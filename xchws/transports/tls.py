@@ -37,5 +37,8 @@ def default() -> ssl.SSLContext:
     context = known() if known is not None else None
     if context is None:
         context = ssl.create_default_context()
+        context.set_alpn_protocols(
+            ["http/1.1"]
+        )  # urllib3 would do so some time: what the stream says must not depend on it
         _in_use[place] = weakref.ref(context)
     return context
