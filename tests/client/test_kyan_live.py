@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
@@ -21,6 +22,7 @@ Make = Callable[..., xchws.Kyan]
 
 PERPETUAL = "ETH_USDC-PERPETUAL"
 CALL = "ETH_USDC-26MAR27-4200-C"
+TICK = timedelta(seconds=1)  # what the exchange had sent before a cut may be read after it
 
 
 @pytest.fixture
@@ -667,15 +669,52 @@ def test_2000_events_with_a_cut_in_the_middle(kyan: KyanSandbox, make: Make) -> 
     client.start(5)
     client.subscribe_index_price("ETH_USDC").wait(5)
     recoverable(client)
-    gap = client.expect(xchws.Gap)
+    back = client.expect(xchws.Gap)
     for value in range(1, 2001):
         if value == 1001:
+            cut_at = datetime.now(timezone.utc)
             kyan.drop()  # publishing goes on while the client comes back
         kyan.index_price("ETH_USDC", value)
-    assert gap.result(10).recovered is True
+    gap = back.result(10)
+    assert gap.recovered and gap.since <= cut_at + TICK and gap.since < gap.until
     settled(client, kyan)
     client.stop()
     assert values == list(range(1, 2001))
+
+
+def test_2000_events_with_a_cut_in_the_middle_that_is_not_recovered(kyan: KyanSandbox, make: Make) -> None:
+    """What was published to nobody is missing; everything else comes once and in order, and the Gap says since when."""
+    client = make(session_recovery=False)
+    heard: List[Any] = []
+    client.on(xchws.Event, heard.append)
+    client.start(5)
+    prices = client.subscribe_index_price("ETH_USDC").wait(5)
+    for value in range(1, 1001):
+        kyan.index_price("ETH_USDC", value)
+    settled(client, kyan)
+    last_time = next(one.time for one in reversed(heard) if isinstance(one, models.IndexPrice))
+    assert last_time is not None
+    down, back = client.expect(xchws.Disconnected), client.expect(xchws.Connected)
+    cut_at = datetime.now(timezone.utc)
+    kyan.refuse(503)
+    kyan.drop()
+    down.result(5)
+    for value in range(1001, 1101):
+        kyan.index_price("ETH_USDC", value)
+    kyan.accept()
+    back.result(5)
+    prices.wait(5)
+    for value in range(1101, 2001):
+        kyan.index_price("ETH_USDC", value)
+    settled(client, kyan)
+    client.stop()
+    values = [one.value for one in heard if isinstance(one, models.IndexPrice)]
+    assert values == [*range(1, 1001), *range(1101, 2001)]
+    (gap,) = [one for one in heard if isinstance(one, xchws.Gap) and "index_price" in one.channels[0]]
+    assert not gap.recovered and gap.since <= cut_at + TICK and cut_at <= gap.until
+    assert gap.last_time is not None and gap.last_time >= last_time
+    (after,) = [place for place, one in enumerate(heard) if isinstance(one, models.IndexPrice) and one.value == 1101]
+    assert heard.index(gap) < after
 
 
 def test_books_after_a_recovery(kyan: KyanSandbox, make: Make) -> None:
