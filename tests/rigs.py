@@ -36,21 +36,25 @@ class Rig(ABC):
         name: as on the command line.
         streams: the channels that a Gap names after the whole connection was lost -> whether the exchange replays what was
             missed in a short while, so that the Gap says `recovered`. One Gap tells of all that comes by itself, and one of
-            each subscription.
+            each subscription. Where it is not together, the exchange's side sees them under the same names.
+        numbered: the one of them that the numbered events belong to.
         together: whether one Gap tells of all streams; else each has its own.
         rest: whether a REST call comes before the dial: "always", "once" (the first time), or "never".
         login: the first thing that the client says on a connection, as bytes on the wire; None where the handshake was all.
         renewal: how a planned life ends: "succession" (the next connection before the end of this one), or None: there is none.
+        unsubscribes: whether the exchange can be told that a subscription is not wanted any more.
         replays: whether numbered events that were missed in a short while are told after a reconnect.
     """
 
     name: ClassVar[str]
     streams: ClassVar[Mapping[str, bool]]
+    numbered: ClassVar[str]
     together: ClassVar[bool] = False
     rest: ClassVar[str] = "never"
     login: ClassVar[Optional[bytes]] = None
     renewal: ClassVar[Optional[str]] = None
     replays: ClassVar[bool] = False
+    unsubscribes: ClassVar[bool] = True
 
     @abstractmethod
     def sandbox(self, seed: int = 1, ssl_context: Optional[ssl.SSLContext] = None, **options: Any) -> Any:
@@ -62,7 +66,7 @@ class Rig(ABC):
 
     @abstractmethod
     def subscribe(self, sandbox: Any, client: Any) -> List[xchws.Subscription]:
-        """The usual subscriptions, made now or before: the same objects every time."""
+        """The usual subscriptions, made now or before: the same objects every time. The first is not the numbered one."""
 
     @abstractmethod
     def wanted(self, sandbox: Any) -> List[str]:
@@ -121,6 +125,7 @@ class Rig(ABC):
 class Indodax(Rig):
     name = "indodax"
     streams = {"orders": False}
+    numbered = "orders"
     together = True
     rest = "always"
     login = b'"connect"'
@@ -151,6 +156,7 @@ class Indodax(Rig):
 class IndodaxMarket(Rig):
     name = "indodax-market"
     streams = {"chart:tick-btcidr": True, "market:order-book-btcidr": True, "market:summary-24h": True}
+    numbered = "chart:tick-btcidr"
     login = b'"token"'
     replays = True
 
@@ -162,7 +168,7 @@ class IndodaxMarket(Rig):
         return xchws.IndodaxMarket(**arguments)
 
     def subscribe(self, sandbox: Any, client: Any) -> List[xchws.Subscription]:
-        return [client.subscribe_ticks("btcidr"), client.subscribe_order_book("btcidr"), client.subscribe_summary()]
+        return [client.subscribe_order_book("btcidr"), client.subscribe_ticks("btcidr"), client.subscribe_summary()]
 
     def wanted(self, sandbox: Any) -> List[str]:
         return sorted(self.streams)
@@ -181,6 +187,8 @@ class Richamster(Rig):
 
     name = "richamster"
     streams = {"order_book BTC/UAH": False, "ticker BTC/UAH": False, "user_orders BTC/UAH": False}
+    numbered = "order_book BTC/UAH"
+    unsubscribes = False
 
     def sandbox(self, seed: int = 1, ssl_context: Optional[ssl.SSLContext] = None, **options: Any) -> Any:
         return RichamsterSandbox(seed=seed, ssl_context=ssl_context, **options)
@@ -191,8 +199,8 @@ class Richamster(Rig):
 
     def subscribe(self, sandbox: Any, client: Any) -> List[xchws.Subscription]:
         return [
-            client.subscribe_order_book("BTC/UAH"),
             client.subscribe_ticker("BTC/UAH"),
+            client.subscribe_order_book("BTC/UAH"),
             client.subscribe_user_orders("BTC/UAH"),
         ]
 
@@ -213,6 +221,7 @@ class Kyrrex(Rig):
 
     name = "kyrrex"
     streams = dict.fromkeys(kyrrex.OBJECTS, False)
+    numbered = "account"
     together = True
     rest = "once"
     login = b"40"
@@ -242,6 +251,7 @@ class Kyrrex(Rig):
 class Kyan(Rig):
     name = "kyan"
     streams = {f"index_price pair={PAIR}": True, f"orderbook_perps pair={PAIR}": True, "trade": True}
+    numbered = f"index_price pair={PAIR}"
     login = b'"api_key"'
     renewal = "succession"
     replays = True
@@ -254,7 +264,7 @@ class Kyan(Rig):
         return xchws.Kyan(sandbox.key, **arguments)
 
     def subscribe(self, sandbox: Any, client: Any) -> List[xchws.Subscription]:
-        return [client.subscribe_index_price(PAIR), client.subscribe_orderbook_perps(PAIR), client.subscribe_trades()]
+        return [client.subscribe_orderbook_perps(PAIR), client.subscribe_index_price(PAIR), client.subscribe_trades()]
 
     def wanted(self, sandbox: Any) -> List[str]:
         return sorted(self.streams)
@@ -274,6 +284,7 @@ class Finery(Rig):
 
     name = "finery"
     streams = {"L": True, "F BTC-EUR": True, "O": False}
+    numbered = "L"
 
     def sandbox(self, seed: int = 1, ssl_context: Optional[ssl.SSLContext] = None, **options: Any) -> Any:
         return FinerySandbox(seed=seed, ssl_context=ssl_context, **options)
@@ -283,10 +294,10 @@ class Finery(Rig):
         return xchws.Finery(sandbox.key, sandbox.secret, **arguments)
 
     def subscribe(self, sandbox: Any, client: Any) -> List[xchws.Subscription]:
-        return [client.subscribe_limits(), client.subscribe_order_book("BTC-EUR"), client.subscribe_orders()]
+        return [client.subscribe_order_book("BTC-EUR"), client.subscribe_limits(), client.subscribe_orders()]
 
     def wanted(self, sandbox: Any) -> List[str]:
-        return ["F BTC-EUR", "L 0", "O 0"]
+        return sorted(self.streams)
 
     def tell(self, sandbox: Any, number: int) -> None:
         sandbox.limit_change(gross_limit=number)

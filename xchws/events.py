@@ -110,7 +110,8 @@ class Gap(Event):
     """Something may have been missed. It comes before the first event after the gap.
 
     Attributes:
-        since: the last instant (aware UTC, this machine's clock) at which the stream is known to have been whole.
+        since: the last instant (aware UTC, this machine's clock) at which something came whole from the exchange. What was told
+            while that was on its way may be missing, too: where there is a `last_time`, ask from there.
         until: the instant from which it is whole again.
         channels: what it concerns, in the words of `Subscription.name` or of the exchange's own channels.
         recovered: True if the exchange replayed what was missed, so that nothing is lost.

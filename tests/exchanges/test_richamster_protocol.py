@@ -159,6 +159,17 @@ def test_no_answer_is_told_and_data_are_no_answer() -> None:
     assert protocol.wake(due) == [Unanswered(TICKER)]
 
 
+def test_where_one_is_not_answered_the_others_have_their_turn() -> None:
+    protocol = opened()
+    protocol.subscribe(TICKER, 0.0)
+    assert protocol.subscribe(BOOK, 0.0) == []
+    due = protocol.deadline()
+    assert due is not None
+    given_up, *rest = protocol.wake(due)
+    assert given_up == Unanswered(TICKER)
+    assert sent(rest) == [{"channel": BOOK.channel, "pair": PAIR}]
+
+
 def test_an_error_that_answers_nothing_is_a_failure() -> None:
     error = only(opened().received(ERROR, 0.0), Failure).error
     assert isinstance(error, ExchangeError)

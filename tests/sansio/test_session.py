@@ -582,6 +582,7 @@ def test_no_answer_once_is_a_new_connection_twice_is_a_refusal() -> None:
     assert isinstance(stage.only(Settled, effects).error, SubscriptionRejected)
     assert stage.stands(State.READY)
     assert stage.all(Hangup, effects) == []
+    assert actor.untold == [A], "the exchange may serve it all the same"
 
 
 def test_an_answer_between_makes_unanswered_forgotten() -> None:
@@ -730,6 +731,47 @@ def test_the_time_before_a_gap_counts_the_batch_that_ended_the_connection() -> N
     stage.sleep()
     stage.ready()
     assert stage.only(Gap).last_time == trade(time_ms=1_000).time
+
+
+def test_a_gap_begins_before_a_message_that_never_came_whole() -> None:
+    stage, actor = connected()
+    stage.now += 5.0
+    stage.says(actor, trade(time_ms=1_000))
+    whole = stage.now
+    for _ in range(2):
+        stage.now += 3.0
+        stage.hears(actor)  # bytes, and no message complete
+    stage.now += 3.0
+    stage.lost(actor, "in the middle of a message")
+    stage.sleep()
+    stage.ready()
+    assert stage.only(Gap).since == utc_of(whole)
+
+
+@pytest.mark.parametrize("end", [frames.Close(1001, "going away"), frames.Violation(1002, "reserved bit set")])
+def test_a_gap_begins_before_the_goodbye(end: frames.Item) -> None:
+    """The goodbye was on its way for a while, and what happened meanwhile was told to nobody."""
+    stage, actor = connected(A)
+    stage.now += 5.0
+    stage.says(actor, trade(symbol=A.name, time_ms=1_000))
+    whole = stage.now
+    stage.now += 3.0
+    stage.hears(actor, end)
+    stage.sleep()
+    stage.says(stage.ready(), Accepted(A))
+    assert {gap.since for gap in stage.all(Gap)} == {utc_of(whole)}
+
+
+def test_a_jump_is_a_gap_since_the_last_whole_message() -> None:
+    stage, actor = connected()
+    stage.now += 5.0
+    stage.says(actor, trade(time_ms=1_000))
+    whole = stage.now
+    stage.now += 3.0
+    stage.hears(actor)
+    stage.now += 3.0
+    stage.says(actor, Missed(("missed",)))
+    assert stage.only(Gap).since == utc_of(whole)
 
 
 def test_a_time_beyond_the_calendar_is_no_time() -> None:

@@ -122,7 +122,7 @@ class FineryDialogue(Dialogue):
 
     def subscriptions(self) -> List[str]:
         with self._server.market.market_lock:
-            return [f"{binding.feed} {binding.feed_id}" for binding in self._bindings.values()]
+            return [f"{each.feed} {each.feed_id}" if each.feed_id else each.feed for each in self._bindings.values()]
 
     # What the exchange does to the connection; the market lock must be held.
 

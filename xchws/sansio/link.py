@@ -33,6 +33,9 @@ class Link:
         number: identifies it within the session.
         phase: see Phase.
         heard: monotonic instant of the last byte from the peer.
+        whole_until: monotonic instant of the last bytes that completed a message or a control frame: until then all that the
+            peer had told has come. Bytes of one that is not complete say nothing of that, and nor does a goodbye: it may have
+            been on its way for a while, and what happened meanwhile was told to nobody.
         heard_before: the same before the bytes that are being worked on.
         ready_at: monotonic instant of READY, or None.
         told: the topics that the protocol has been asked to subscribe; confirmed: those that the exchange has accepted.
@@ -53,7 +56,7 @@ class Link:
     ) -> None:
         self.number = number
         self.phase = Phase.DIALLING
-        self.heard = self.heard_before = now
+        self.heard = self.heard_before = self.whole_until = now
         self.ready_at: Optional[float] = None
         self.told: Set[Topic] = set()
         self.confirmed: Set[Topic] = set()
@@ -85,7 +88,7 @@ class Link:
         """The WebSocket handshake is done; `protocol` speaks on this link."""
         self._protocol = protocol
         self.phase = Phase.OPENING
-        self.heard = self.heard_before = now
+        self.heard = self.heard_before = self.whole_until = now
         return self._guarded(protocol.opened, now)
 
     # ------------------------------------------------------------------------------------- what the protocol is asked
@@ -163,7 +166,9 @@ class Link:
     def received(self, items: Sequence[frames.Item], now: float) -> List[Output]:
         """What the frame reader made of the bytes that came; empty if no message is complete yet."""
         protocol = self.protocol
-        self.heard_before, self.heard = self.heard, now
+        self.heard = now
+        if items:
+            self.heard_before, self.whole_until = self.whole_until, now
         self._pinged_at = None
         protocol.verbatim = self._verbatim()
         outputs: List[Output] = []
@@ -175,6 +180,7 @@ class Link:
                 made = [protocol.unreadable(text, f"internal error: {error!r}")]
             outputs += made
             if made and type(made[-1]) is Close:
+                self.whole_until = self.heard_before
                 break  # what comes after the end of the conversation is not for us
         return outputs
 

@@ -275,7 +275,7 @@ class Session:
         # What came last is lost to the user: for the Gap it was never heard.
         self._last_time = self._time_before
         if self.active is not None:
-            self.active.heard = self.active.heard_before
+            self.active.heard = self.active.whole_until = self.active.heard_before
             self._complete_at = None  # no successor brings back what its forerunner had told
             self._end(self.active, Close(error), now)
         else:
@@ -445,6 +445,8 @@ class Session:
             if want.unanswered >= _UNANSWERED_LIMIT:
                 text = f"{name}: no reply to the subscription {topic.name!r}, on {want.unanswered} connections"
                 self._refused(link, topic, SubscriptionRejected(text, exchange=name), now)
+                # The exchange may serve it all the same: what nobody wants must not come for ever.
+                self._apply(link, link.unsubscribe(topic, now), now)
                 return
         self._end(link, Close(Silent(f"{name}: no reply to the subscription {topic.name!r}", exchange=name)), now)
 
@@ -611,7 +613,7 @@ class Session:
         self._out.append(Hangup(link.number, code if was_open else None))
         if link is self.active:
             if broken and was_ready and not link.suspended:
-                self._out += self._wants.interrupt_all(link.heard, self._latest_time())
+                self._out += self._wants.interrupt_all(link.whole_until, self._latest_time())
             self.active = None
         else:
             self.successor = None

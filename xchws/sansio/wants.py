@@ -100,10 +100,10 @@ class Wants:
 
     def break_earlier(self, at: float, last_time: Optional[datetime]) -> None:
         """What is broken has been so since `at` at the latest."""
-        if self._broken and self.whole_until is not None and self.whole_until > at:
+        if self._broken and self.whole_until is not None and self.whole_until >= at:
             self.whole_until, self._whole_time = at, last_time
         for want in self.topics.values():
-            if want.broken_at is not None and want.broken_at > at:
+            if want.broken_at is not None and want.broken_at >= at:
                 want.broken_at, want.last_time = at, last_time
 
     def gap(

@@ -146,6 +146,18 @@ def test_an_unanswered_unsubscribe_and_an_unwanted_subscribe_harm_nothing() -> N
     assert talk.session.state is State.READY and len(talk.told(Failure)) == 1
 
 
+def test_a_subscription_that_is_never_answered_is_taken_back() -> None:
+    talk = Conversation(recovery=False)
+    for _ in range(2):
+        talk.authorize()
+        talk.subscribe("index_price", pair="ETH_USDC")
+        assert [said["type"] for said in talk.sent()] == ["subscribe"]
+        link = talk.dials[-1]
+        talk.pass_time(11)
+    assert [said["type"] for said in talk.sent(link)] == ["unsubscribe"], "it may be served all the same"
+    assert talk.session.state is State.READY and not talk.session.wanted
+
+
 def test_the_count_of_what_was_restored_may_be_anything() -> None:
     for count in ("x", [1], True, 1):
         talk = lost_session()

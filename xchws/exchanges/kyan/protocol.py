@@ -326,7 +326,7 @@ class KyanProtocol(Protocol):
         if command.verb == "subscribe":
             if command.topic is None:
                 return []
-            self._session.topics.pop(command.topic, None)
+            self._subscriptions.unanswered(command.topic)
             return [Unanswered(command.topic)]
         if command.ticket is not None:
             return [Replied(command.ticket, error=Silent(told, exchange=NAME))]

@@ -108,6 +108,11 @@ class Subscriptions:
         self._unauthorized.discard(topic)
         return [Refused(topic, SubscriptionRejected(told, code=said or None, message=said, exchange=NAME))]
 
+    def unanswered(self, topic: Topic) -> None:
+        """There was no answer to a subscribe command: the exchange may have carried it out."""
+        self._session.topics.pop(topic, None)
+        self._stale.add(topic)
+
     def _accept(self, topic: Topic, now: float) -> List[Output]:
         self._session.topics[topic] = True
         if channels.gathers(topic):

@@ -171,7 +171,8 @@ class RichamsterProtocol(Protocol):
             return [Refused(topic, SubscriptionRejected(text, exchange=NAME)), *self._next(now)]
         if topic in self._muted:
             return self._next(now)
-        return [Unanswered(topic)]
+        # Should the session give it up instead of the connection, the others must have their turn.
+        return [Unanswered(topic), *self._next(now)]
 
     # -------------------------------------------------------------------------------------------------------- messages
 
