@@ -150,6 +150,19 @@ def test_a_reply_that_never_comes(indodax: IndodaxSandbox, make_indodax: Make, k
     assert "not ready within 0.5 s" in str(down.result(0).error)
 
 
+def test_what_is_told_before_a_reply_that_never_comes_is_not_lost(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax(open_timeout=1.0)
+    stream = client.events(xchws.Event, timeout=5)
+    indodax.ignore_next("subscribe")
+    client.start()
+    indodax.wait_for_subscriber()
+    order = indodax.place("btcidr", "BUY", "1", "1")
+    told = [next(stream) for _ in range(3)]
+    assert [type(event) for event in told] == [xchws.StateChanged, xchws.Order, xchws.StateChanged]
+    assert told[1].id == order.id and told[2].new is xchws.State.WAITING
+    client.wait_ready(5)
+
+
 def test_the_token_is_refreshed_on_the_living_connection(make_indodax: Make) -> None:
     with IndodaxSandbox(ttl=2) as exchange:
         client = make_indodax(url=exchange.url, rest_url=exchange.rest_url)

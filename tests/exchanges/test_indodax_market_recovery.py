@@ -445,6 +445,23 @@ def test_what_comes_before_the_first_reply_is_told_even_if_the_reply_counts_it()
     assert ids(protocol.received(push(7) + push(8), 0.0)) == [8]
 
 
+@pytest.mark.parametrize("unanswered", [False, True])
+def test_what_came_before_a_reply_that_never_came(unanswered: bool) -> None:
+    """Of a new subscription it is told; of one that goes on somewhere the next connection tells it in its place."""
+    protocol = connected(MarketMemory())
+    protocol.subscribe(TRADES, 0.0)
+    protocol.received(push(7) + push(8), 0.0)
+    outputs = protocol.wake(10.0) if unanswered else protocol.ended()
+    assert ids(outputs) == [7, 8]
+    assert protocol.ended() == []
+    memory = read_to(50)
+    protocol = again(memory)
+    protocol.received(push(52), 0.0)
+    assert ids(protocol.wake(10.0) if unanswered else protocol.ended()) == []
+    answer = reply(2, 90, publications=[publication(90)])
+    assert ids(again(memory).received(answer, 0.0)) == [52, 90]
+
+
 # ------------------------------------------------------------------------------------------------- random conversations
 
 

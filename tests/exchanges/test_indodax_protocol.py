@@ -157,6 +157,17 @@ def test_what_comes_early_on_a_connection_that_is_never_ready_is_told_by_the_oth
     assert words(active.received(push(execution()), 0.0)) == ["Order PARTIALLY_FILLED", "Fill"]
 
 
+@pytest.mark.parametrize("end", [error_reply(2, 103), None])
+def test_what_comes_early_is_told_at_the_end_of_a_connection_that_is_never_ready(end: Optional[bytes]) -> None:
+    protocol = opened()
+    protocol.received(CONNECTED, 0.0)
+    assert protocol.received(push(order(), execution()), 0.0) == []
+    only(protocol.wake(protocol.deadline() or 0.0) if end is None else protocol.received(end, 0.0), Close)
+    assert words(protocol.ended()) == ["Order NEW", "Order PARTIALLY_FILLED", "Fill"]
+    assert protocol.ended() == []
+    assert subscribed().ended() == []
+
+
 @pytest.mark.parametrize(("already", "verb"), [([], "connect"), ([CONNECTED], "subscribe")])
 def test_a_reply_that_does_not_come_ends_the_connection(already: List[bytes], verb: str) -> None:
     protocol = opened()
@@ -350,6 +361,13 @@ def test_without_such_pings_an_empty_object_is_never_sent() -> None:
     assert protocol.silence is not None
     assert protocol.silence > 2 * 25.0
     assert protocol.pings
+
+
+@pytest.mark.parametrize("ping", [10**6, 10**18, 10**400])
+def test_pings_that_never_come_are_waited_for_a_day_at_most(ping: int) -> None:
+    protocol = opened()
+    protocol.received(json.dumps({"id": 1, "connect": {"ping": ping, "pong": True}}).encode(), 0.0)
+    assert protocol.silence == 86_410.0
 
 
 def test_pings_that_want_no_answer_get_none() -> None:

@@ -256,7 +256,13 @@ def places(value: Any, path: Keys = ()) -> Iterator[Keys]:
         yield from places(one, (*path, key))
 
 
-WRONG: List[Any] = [None, 0, -1, 17, 1.5, "", "text", "NaN", [], [1], {}, {"a": 1}, True, False]
+DEEP: Any = []
+for _ in range(200):
+    DEEP = [DEEP]
+WRONG: List[Any] = [
+    *(None, 0, -1, 17, 1.5, "", "text", "NaN", "Infinity", "1e999999999", [], [1], {}, {"a": 1}, True, False),
+    *(2**64, -(10**30), 10**400, "9" * 5000, "\u0663", "\0", DEEP),
+]
 
 
 def spoilt(message: Any) -> Iterator[Any]:

@@ -416,14 +416,28 @@ class IndodaxMarketProtocol(Protocol):
         if channel.stage is Stage.LEAVING:
             channel.stage = Stage.AWAY  # wanted again meanwhile, it is subscribed; else what comes of it is passed over
             return self._pursue(channel, now)
+        outputs: List[Output] = []
+        if channel.wanted:
+            outputs = [*self._left_over(channel), Unanswered(channel.topic)]
         # The session ends the connection, or the subscription: for that case the server is told.
-        outputs: List[Output] = [Unanswered(channel.topic)] if channel.wanted else []
         channel.stage = Stage.JOINED
         channel.wanted = False
-        channel.early.clear()
         return outputs + self._pursue(channel, now)
 
+    def _left_over(self, channel: Channel) -> List[Output]:
+        """What came before a reply that will not come: told now, or in its place by a connection that goes on from there."""
+        early, channel.early = channel.early, []
+        if self._memory.positions.get(channel.topic.channel) is None:
+            return [output for telling in early for output in self._told(channel, telling)]
+        for telling in early:
+            self._memory.positions.hold(channel.topic.channel, telling)
+        return []
+
     # ------------------------------------------------------------------------------------------------------------ ends
+
+    def ended(self) -> List[Output]:
+        wanted = [channel for channel in self._channels.values() if channel.wanted]
+        return [output for channel in wanted for output in self._left_over(channel)]
 
     def closed(self, code: int, reason: str) -> Close:
         words, reconnect = centrifugo.advice_of(code, reason)

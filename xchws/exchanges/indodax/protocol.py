@@ -50,6 +50,7 @@ _LEAD = 900.0  # seconds before the token's end at which a new one is fetched; h
 _RETRY_FIRST, _RETRY_LAST = 5.0, 60.0  # seconds between tries to fetch or send a new token
 _DOUBLINGS = 8  # of that time; more change nothing
 _QUIET = 60.0  # seconds: the server pings every 25 s (Centrifugo's default), so two are missing by then
+_RAREST_PING = 86_400  # seconds; an announced interval beyond it is a mistake
 _PING_MARGIN = 10.0  # seconds over the announced interval of pings, as in centrifuge-js
 _SLOWLY = 30.0  # seconds before a reconnect after what must be a fault of ours
 _SUSPECT = 5  # tokens in a row refused on the stream before the key is held to be refused
@@ -230,7 +231,7 @@ class IndodaxProtocol(Protocol):
             ]
         if result.ping > 0:
             self._answers_pings = result.pong
-            self.silence = result.ping + _PING_MARGIN
+            self.silence = min(result.ping, _RAREST_PING) + _PING_MARGIN
         outputs = self._lives_until(result.expires, result.ttl, now)
         outputs.append(self._command("subscribe", {"channel": self._grant.channel}, now))
         return outputs
@@ -259,12 +260,14 @@ class IndodaxProtocol(Protocol):
         if self._broken:
             self._broken = False
             outputs.append(Missed(CHANNELS))
-        early, self._early = self._early, []
-        for pub, channel, piece in early:
-            outputs += self._publication(pub, channel, piece)
+        outputs += self._told_early()
         if reply.subscribe is not None:
             self._offset = max(self._offset, reply.subscribe.offset)
         return outputs
+
+    def _told_early(self) -> List[Output]:
+        early, self._early = self._early, []
+        return [output for pub, channel, piece in early for output in self._publication(pub, channel, piece)]
 
     # ---------------------------------------------------------------------------------------------------------- pushes
 
@@ -362,6 +365,10 @@ class IndodaxProtocol(Protocol):
         if code == _TOO_BIG or 3500 <= code <= 3999 and code != _STALE or 4500 <= code <= 4999:
             error.retry_after = _SLOWLY
         return Close(error)
+
+    def ended(self) -> List[Output]:
+        self._ready = True  # or as good as that: what came before a reply that never came has happened all the same
+        return self._told_early()
 
     def identity(self, event: Data) -> Optional[Hashable]:
         if isinstance(event, Order):
