@@ -6,18 +6,31 @@ many clients that lost one server at the same moment do not come back at the sam
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable, Optional
 
 import attrs
 
+from xchws.durations import seconds
 from xchws.errors import ConfigurationError
 
 
-def _positive(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise ConfigurationError(
-            f"backoff: {attribute.name} must be a number of seconds above 0, not {value!r}", argument=attribute.name
-        )
+def _duration(instance: Any, attribute: attrs.Attribute[float], value: float) -> None:
+    seconds(value, attribute.name, owner="backoff")
+
+
+def _number(least: float, most: float, words: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+            raise ConfigurationError(
+                f"backoff: {attribute.name} must be {words}, not {value!r}", argument=attribute.name
+            )
+
+    return check
+
+
+_fraction = attrs.validators.optional(_number(0, 1, "a number from 0 to 1, or None for full jitter"))
+_factor = _number(1, 1_000_000, "a number from 1 to 1000000")
 
 
 @attrs.frozen
@@ -30,33 +43,28 @@ class Backoff:
     clients). The count of failures starts anew only when a connection has been READY for `stable` seconds.
 
     Raises:
-        ConfigurationError: a value that is not a positive number, a factor below 1, a maximum below `initial`, or a
-            randomization outside 0 to 1.
+        ConfigurationError: a value that is no number of seconds, a factor below 1 or above a million, a maximum below
+            `initial`, or a randomization outside 0 to 1.
     """
 
-    initial: float = attrs.field(default=1.0, validator=_positive)
-    maximum: float = attrs.field(default=60.0, validator=_positive)
-    factor: float = attrs.field(default=2.0, validator=_positive)
-    stable: float = attrs.field(default=30.0, validator=_positive)
-    randomization: Optional[float] = None
+    initial: float = attrs.field(default=1.0, validator=_duration)
+    maximum: float = attrs.field(default=60.0, validator=_duration)
+    factor: float = attrs.field(default=2.0, validator=_factor)
+    stable: float = attrs.field(default=30.0, validator=_duration)
+    randomization: Optional[float] = attrs.field(default=None, validator=_fraction)
 
     def __attrs_post_init__(self) -> None:
-        if self.factor < 1:
-            raise ConfigurationError(f"backoff: factor must be 1 or more, not {self.factor!r}", argument="factor")
         if self.maximum < self.initial:
             raise ConfigurationError(
                 f"backoff: maximum ({self.maximum!r}) must not be below initial ({self.initial!r})", argument="maximum"
             )
-        if self.randomization is not None and not 0 <= self.randomization <= 1:
-            raise ConfigurationError(
-                f"backoff: randomization must be between 0 and 1, or None for full jitter, not {self.randomization!r}",
-                argument="randomization",
-            )
 
     def ceiling(self, failures: int) -> float:
         """The longest wait, in seconds, after this many failures in a row (1 or more), jitter left out."""
-        # 2 ** 64 is far beyond every maximum that makes sense, and a larger exponent would overflow a float.
-        return float(min(self.maximum, self.initial * self.factor ** min(max(failures, 1) - 1, 64)))
+        steps = max(failures, 1) - 1
+        if steps * math.log(self.factor) >= math.log(self.maximum / self.initial):
+            return float(self.maximum)  # found out by logarithms: the power itself might be too large for a float
+        return float(min(self.maximum, self.initial * self.factor**steps))
 
     def delay(self, failures: int, draw: Callable[[], float]) -> float:
         """Seconds to wait after this many failures in a row; `draw` gives numbers from 0 to 1, like `random.random`."""

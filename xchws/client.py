@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Ty
 
 from xchws import clock, log, process
 from xchws.backoff import Backoff
+from xchws.durations import checked_timeout, seconds
 from xchws.errors import ConfigurationError, OpenFailed, StateError, WaitTimeout, XchwsError, text_of
 from xchws.events import (
     Balance,
@@ -50,7 +51,7 @@ from xchws.transports import tls as transports_tls
 from xchws.transports.dialler import Dialler
 from xchws.transports.http import Http
 from xchws.transports.proxy import Proxy
-from xchws.waiting import Answer, EventStream, Expectation, Subscription, checked_timeout, remaining, wanted
+from xchws.waiting import Answer, EventStream, Expectation, Subscription, remaining, wanted
 
 if TYPE_CHECKING:
     import ssl
@@ -162,15 +163,22 @@ class Client:
         callbacks: str = "thread",
         **hooks: Callable[[Any], Any],
     ) -> None:
+        if not isinstance(exchange, Exchange):
+            raise ConfigurationError(
+                f"exchange must be an Exchange, not {exchange!r}; a client is made by an exchange's own class, such as "
+                "xchws.Indodax",
+                argument="exchange",
+            )
         self._exchange = exchange
         self._registry = Registry()
         if backoff is not None and not isinstance(backoff, Backoff):
             raise _unfit(exchange, "backoff", f"a xchws.Backoff(initial=…, maximum=…), not {backoff!r}")
         if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
             raise _unfit(exchange, "capacity", f"a whole number of events, 1 or more, not {capacity!r}")
-        if callbacks not in ("thread", "inline"):
+        if not isinstance(callbacks, str) or callbacks not in ("thread", "inline"):
             raise _unfit(exchange, "callbacks", f'"thread" or "inline", not {callbacks!r}')
-        self._open_timeout = _seconds(exchange, "open_timeout", open_timeout)
+        name = exchange.name
+        self._open_timeout = seconds(open_timeout, "open_timeout", owner=name)
         self._proxy = Proxy.parse(proxy) if proxy is not None else None
         self._tls = transports_tls.checked(tls)
         self._bell = Bell()  # rung when the state changes and when a thread ends
@@ -182,8 +190,8 @@ class Client:
                 overlap=exchange.overlap,
                 backoff=backoff or exchange.backoff,
                 open_timeout=self._open_timeout,
-                ping_interval=None if ping_interval is None else _seconds(exchange, "ping_interval", ping_interval),
-                ping_timeout=None if ping_timeout is None else _seconds(exchange, "ping_timeout", ping_timeout),
+                ping_interval=None if ping_interval is None else seconds(ping_interval, "ping_interval", owner=name),
+                ping_timeout=None if ping_timeout is None else seconds(ping_timeout, "ping_timeout", owner=name),
                 # Of the system: processes that are forked from one must not all wait equally long.
                 draw=random.SystemRandom().random,
                 utc_of=clock.utc_of,
@@ -241,8 +249,15 @@ class Client:
         return function
 
     def off(self, function: Callable[..., Any]) -> int:
-        """Take out every registration of a function; how many there were. What waits for it is not delivered."""
+        """Take out every registration of a function; how many there were. What waits for it is not delivered.
+
+        Raises:
+            ConfigurationError: what is given is no function.
+            StateError: a copy in a forked child.
+        """
         self._check_process()
+        if not callable(function):
+            raise _unfit(self._exchange, "function", f"a function that was registered, not {function!r}")
         return self._registry.remove(function)
 
     # --------------------------------------------------------------------------------------------------------- living
@@ -253,6 +268,7 @@ class Client:
         Raises:
             StateError: started before, stopped before, or a copy in a forked child.
             WaitTimeout: not READY in time; the client goes on trying.
+            ConfigurationError: the timeout is no number of seconds.
             XchwsError: what ended the client meanwhile, such as AuthenticationFailed.
         """
         checked_timeout(timeout)
@@ -319,6 +335,7 @@ class Client:
 
         Raises:
             WaitTimeout: not READY in time.
+            ConfigurationError: the timeout is no number of seconds.
             StateError: not started, stopped, called on the owner thread, or a copy in a forked child.
             XchwsError: what ended the client.
         """
@@ -345,6 +362,9 @@ class Client:
 
         Args:
             timeout: None: until all has been delivered and has ended, however long that takes.
+
+        Raises:
+            ConfigurationError: the timeout is no number of seconds; nothing has been stopped.
 
         Returns:
             Whether everything has ended. From a callback it tells of the owner thread only (the callback's own thread ends
@@ -392,7 +412,7 @@ class Client:
         Raises:
             XchwsError: what ended the client, if it was neither `stop()` nor a signal.
             StateError: stopped before, or a copy in a forked child.
-            ValueError: `handle_signals` outside the main thread.
+            ConfigurationError: `handle_signals` outside the main thread.
         """
         asked: Latch[None] = Latch(self._bell)  # by SIGTERM
         try:
@@ -476,11 +496,15 @@ class Client:
             **filters: attribute=value.
 
         Raises:
-            ConfigurationError: no event class or an unknown filter.
+            ConfigurationError: no event class, an unknown filter, or a `where` that cannot be called.
             StateError: a copy in a forked child.
         """
         self._check_process()
         checked = self._registry.check(event_class, filters, QUEUE)
+        if where is not None and not callable(where):
+            raise _unfit(
+                self._exchange, "where", f"a function that takes the event and says whether it fits, not {where!r}"
+            )
         expectation = Expectation(wanted(event_class, checked, where), self._check_wait, self._forget)
         self._watch(expectation)
         return expectation
@@ -492,7 +516,7 @@ class Client:
             event_class: their class or a base class; timeout: seconds to wait for each; **filters: attribute=value.
 
         Raises:
-            ConfigurationError: no event class or an unknown filter.
+            ConfigurationError: no event class, an unknown filter, or a timeout that is no number of seconds.
             StateError: a copy in a forked child.
         """
         self._check_process()
@@ -562,6 +586,7 @@ class Client:
 
         Raises:
             WaitTimeout: no answer in time; whether the exchange carries it out is unknown.
+            ConfigurationError: the timeout is no number of seconds; nothing was sent.
             RequestRejected: the exchange refuses it.
             ConnectionLost: there is no connection (then it was not sent), or it ended before the answer came.
             StateError: not started, stopped, called on the owner thread, or a copy in a forked child.
@@ -698,9 +723,3 @@ def _unfit(exchange: Exchange, argument: str, wanted_is: str) -> ConfigurationEr
     return ConfigurationError(
         f"{exchange.name}: {argument} must be {wanted_is}", argument=argument, exchange=exchange.name
     )
-
-
-def _seconds(exchange: Exchange, argument: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise _unfit(exchange, argument, f"a number of seconds above 0, not {value!r}")
-    return float(value)

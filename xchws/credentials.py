@@ -15,6 +15,7 @@ from xchws.errors import ConfigurationError
 
 HIDDEN = "***"
 _SHORT = 300
+_LONGEST = 4096  # characters of a credential; a token of a kilobyte is a long one
 _PASSING_KEPT = 100
 
 
@@ -76,7 +77,8 @@ def credential(value: Optional[str], argument: str, variable: str, exchange: str
     """A credential from the argument, or else from the environment variable.
 
     Raises:
-        ConfigurationError: it is nowhere, not a string, empty, or has white space at an end or control characters.
+        ConfigurationError: it is nowhere, not a string, empty, longer than any credential, or has white space at an end or
+            characters that cannot be printed or stand in no header.
     """
     source = f"argument {argument!r}"
     if value is None:
@@ -94,10 +96,11 @@ def credential(value: Optional[str], argument: str, variable: str, exchange: str
         )
     if not value:
         raise ConfigurationError(f"{exchange}: {source} is empty", argument=argument, exchange=exchange)
-    if value != value.strip() or not value.isprintable():
+    headers_take_it = all(ord(character) < 256 for character in value)  # Latin-1
+    if value != value.strip() or not value.isprintable() or not headers_take_it or len(value) > _LONGEST:
         raise ConfigurationError(
-            f"{exchange}: {source} has white space at an end or characters that cannot be printed; "
-            "was more copied than the credential itself?",
+            f"{exchange}: {source} has white space at an end, characters that no credential has, or more than {_LONGEST} of "
+            "them; was something else copied than the credential itself?",
             argument=argument,
             exchange=exchange,
         )

@@ -26,6 +26,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Optional
 
+_LONG = 1000  # characters
+
 
 class XchwsError(Exception):
     """The root of all errors of xchws.
@@ -50,6 +52,8 @@ class ConfigurationError(XchwsError, ValueError):
     """
 
     def __init__(self, message: str = "", *, argument: str = "", exchange: str = "") -> None:
+        if len(message) > _LONG:  # what was given stands in it; what it may be stands at its beginning or its end
+            message = f"{message[: _LONG // 2]} … {message[-_LONG // 4 :]}"
         super().__init__(message, exchange=exchange)
         self.argument = argument
 

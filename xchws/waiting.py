@@ -9,6 +9,7 @@ from collections import deque
 from typing import Any, Callable, Deque, Generic, NoReturn, Optional, Tuple, Type, TypeVar, Union
 
 from xchws import clock
+from xchws.durations import checked_timeout
 from xchws.errors import CallbackError, SlowConsumer, StateError, WaitTimeout, XchwsError, text_of
 from xchws.events import Event
 from xchws.runtime.bell import Bell, Latch
@@ -16,17 +17,6 @@ from xchws.sansio.actions import Resolved, Topic
 
 E = TypeVar("E", bound=Event)
 Guard = Callable[[str], None]
-
-
-def checked_timeout(timeout: Optional[float]) -> Optional[float]:
-    """A timeout in seconds, or None to wait without end.
-
-    Raises:
-        ValueError: it is no number or below 0.
-    """
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0):
-        raise ValueError(f"timeout must be a number of seconds, 0 or more, or None; not {timeout!r}")
-    return timeout
 
 
 class _Filter(Generic[E]):
@@ -76,12 +66,14 @@ class Expectation(Generic[E]):
         Raises:
             WaitTimeout: it did not come in time; the expectation goes on.
             CallbackError: `where` raised.
+            ConfigurationError: the timeout is no number of seconds.
             StateError: called on the owner thread, in a forked child, or the client was stopped before it came.
             XchwsError: the client ended with this error before it came.
         """
+        checked_timeout(timeout)
         if not self._outcome.given:
             self._guard("wait for an event")
-            if not self._outcome.wait(checked_timeout(timeout)):
+            if not self._outcome.wait(timeout):
                 raise WaitTimeout(f"no {self._wanted.event_class.__name__} came within {timeout:g} s")
         outcome = self._outcome.value
         if isinstance(outcome, XchwsError):
@@ -254,13 +246,14 @@ class Subscription:
         Raises:
             SubscriptionRejected: the exchange refuses it.
             WaitTimeout: it was neither accepted nor refused in time; it goes on.
+            ConfigurationError: the timeout is no number of seconds.
             StateError: it was unsubscribed, the client was stopped, or this is the owner thread or a forked child.
             XchwsError: the client ended with this error.
         """
-        state = self.state
-        if state == "pending":
+        checked_timeout(timeout)
+        if self.state == "pending":
             self._guard("wait for a subscription")
-            if not self._bell.wait_for(lambda: self.state != "pending", checked_timeout(timeout)):
+            if not self._bell.wait_for(lambda: self.state != "pending", timeout):
                 raise WaitTimeout(f"the subscription {self.name!r} was not answered within {timeout:g} s")
         if self._over.given:
             raise self._over.value[1] or StateError(f"the subscription {self.name!r} has ended")

@@ -95,7 +95,7 @@ def test_what_is_asked(endpoint: responses.RequestsMock) -> None:
 
 def test_a_key_with_odd_characters_is_sent_as_the_bytes_that_are_signed(endpoint: responses.RequestsMock) -> None:
     endpoint.post(URL, json=GRANTED)
-    asking = IndodaxExchange("k&y=+%é", "sécret", STREAM, BASE + "/")
+    asking = IndodaxExchange("k&y=+%é", "sécret", STREAM, BASE)
     asking.route(http(asking))
     request = endpoint.calls[0].request
     assert isinstance(request.body, bytes)

@@ -80,6 +80,7 @@ def address(value: Optional[str], argument: str, schemes: Tuple[str, ...], defau
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
+        (host or "").encode("idna")  # what cannot be written so cannot be looked up
     except ValueError:
         raise _unfit(exchange, argument, f"an address such as {form}; what was given cannot be read as one") from None
     if parts.scheme not in schemes or not host:
@@ -89,6 +90,23 @@ def address(value: Optional[str], argument: str, schemes: Tuple[str, ...], defau
     if parts.username or parts.password or parts.fragment:
         raise _unfit(exchange, argument, "an address without user, password and #fragment")
     return value
+
+
+def base_address(value: Optional[str], argument: str, schemes: Tuple[str, ...], default: str, exchange: str) -> str:
+    """As `address`, for one that other paths are appended to: scheme, host and port, without a slash at the end.
+
+    Raises:
+        ConfigurationError: what `address` refuses, or an address with a path or a query.
+    """
+    given = address(value, argument, schemes, default, exchange)
+    parts = urlsplit(given)
+    if parts.path not in ("", "/") or parts.query or "?" in given:
+        raise _unfit(
+            exchange,
+            argument,
+            f"an address without path and query, such as {parts.scheme}://{parts.netloc}; not {given!r}",
+        )
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def environment(name: str, known: Mapping[str, T], exchange: str) -> T:

@@ -119,7 +119,7 @@ class Registry:
         """The filters as pairs; raises what `add` raises about its arguments other than the function."""
         if not (isinstance(event_class, type) and issubclass(event_class, Event)):
             raise ConfigurationError(f"an event class is wanted, not {event_class!r}", argument="event_class")
-        if when_slow not in (QUEUE, LATEST):
+        if not isinstance(when_slow, str) or when_slow not in (QUEUE, LATEST):
             raise ConfigurationError(
                 f'when_slow may be "queue" (every event) or "latest" (the newest per symbol), not {when_slow!r}',
                 argument="when_slow",

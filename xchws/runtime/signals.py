@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+import threading
 from contextlib import contextmanager
 from types import FrameType
 from typing import Callable, Iterator, Optional
+
+from xchws.errors import ConfigurationError
 
 
 @contextmanager
@@ -15,12 +18,17 @@ def sigterm_calls(function: Callable[[], object]) -> Iterator[None]:
     An exception out of a handler would be lost wherever Python can raise none, in a `__del__` for example.
 
     Raises:
-        ValueError: not in the main thread.
+        ConfigurationError: not in the main thread.
     """
 
     def handle(number: int, frame: Optional[FrameType]) -> None:
         function()
 
+    if threading.current_thread() is not threading.main_thread():
+        raise ConfigurationError(
+            "handle_signals must be left out here: Python lets only the main thread say what a signal does",
+            argument="handle_signals",
+        )
     previous = signal.signal(signal.SIGTERM, handle)
     try:
         yield

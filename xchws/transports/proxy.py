@@ -34,11 +34,16 @@ class Proxy:
         """
         if not isinstance(url, str):
             raise _unfit(f"a proxy is given as a string such as 'http://proxy.example:8080', not {type(url).__name__}")
+        if not url.isprintable() or " " in url:
+            raise _unfit(
+                "the address has a space or a character that cannot be printed; write those of a password as %20"
+            )
         if "://" not in url:
             raise _unfit("a proxy needs its scheme, host and port: write for example proxy='http://proxy.example:8080'")
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
+            (host or "").encode("idna")  # what cannot be written so cannot be looked up
         except ValueError:
             raise _unfit("the proxy's address cannot be read: it is scheme://[user:password@]host:port") from None
         if parts.scheme not in _SCHEMES:

@@ -51,7 +51,7 @@ def plain_call(method: str, content: Optional[Mapping[str, Any]], timeout: Optio
     Raises:
         ConfigurationError: no method, a content that is no JSON object, or one with a Decimal or a float in it.
     """
-    if not isinstance(method, str) or not method or not method.isprintable():
+    if not isinstance(method, str) or not method or not method.isprintable() or " " in method:
         raise unfit("method", f"a REST method's name such as 'positions', not {method!r}")
     if content is not None and not isinstance(content, Mapping):
         raise unfit("content", f"a JSON object (a dict) or None, not {content!r}")
@@ -103,7 +103,7 @@ def add(
     }
     if not isinstance(side, str) or side not in _SIDES:
         raise unfit("side", f'"buy" or "sell" (or the exchange\'s "bid" or "ask"), not {side!r}')
-    if type not in (*_RESTING, *_IMMEDIATE):
+    if not isinstance(type, str) or type not in (*_RESTING, *_IMMEDIATE):
         raise unfit("type", f"one of {', '.join((*_RESTING, *_IMMEDIATE))}, not {type!r}")
     if (size is None) == (volume is None):
         both = "both are" if size is not None else "neither is"
@@ -193,6 +193,8 @@ def history(
     if isinstance(instrument, str):
         content["instrument"] = instrument_name(instrument)
     elif instrument is not None:
+        if not isinstance(instrument, (list, tuple)) or not instrument:
+            raise unfit("instrument", f"a name, a list of names that is not empty, or None, not {instrument!r}")
         content["instrument"] = [instrument_name(name) for name in instrument]
     if counterparty_ids is not None:
         content["counterpartyIds"] = _numbers(counterparty_ids, "counterparty_ids")
@@ -255,13 +257,13 @@ def _number(value: int, argument: str) -> int:
 
 
 def _numbers(values: Sequence[int], argument: str) -> List[int]:
-    if not isinstance(values, (list, tuple, set, frozenset)):
-        raise unfit(argument, f"a list of whole numbers, not {values!r}")
+    if not isinstance(values, (list, tuple, set, frozenset)) or not values:
+        raise unfit(argument, f"a list of whole numbers that is not empty, or None, not {values!r}")
     return [_number(value, argument) for value in values]
 
 
 def _word(value: str, argument: str) -> str:
-    if not isinstance(value, str) or not value.isprintable() or not value:
+    if not isinstance(value, str) or not value.isprintable() or not value or " " in value:
         raise unfit(argument, f"a word such as 'all', not {value!r}")
     return value
 

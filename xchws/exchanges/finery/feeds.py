@@ -25,6 +25,7 @@ INSTRUMENTS, GLOBAL_LIMITS, LIMITS, POSITIONS, ORDERS, COMBINED = "I", "G", "L",
 SETTLEMENTS, TRANSACTIONS, REQUESTS = "S", "N", "R"
 
 BOOKS = frozenset((ALL_BOOKS, FIRM_BOOK))
+_LONGEST_ID = 200  # characters; the longest instrument's name known has some 20
 LETTERS = frozenset("BFIGLKOPSNR")
 LENIENT = frozenset((INSTRUMENTS, GLOBAL_LIMITS, COMBINED))
 """Feeds whose first message may be something else than is known."""
@@ -52,13 +53,13 @@ def topic_of(feed: str, feed_id: Union[str, int, Mapping[str, Any], None]) -> To
     Raises:
         ConfigurationError: no such feed, or a feedId that is no name, number or object.
     """
-    if feed not in LETTERS:
+    if not isinstance(feed, str) or feed not in LETTERS:
         raise unfit("feed", f"one of the letters {' '.join(sorted(LETTERS))}, not {feed!r}")
     if feed_id is None:
         if feed in BOOKS:
             raise unfit("feed_id", f"the instrument's name, for feed {feed}")
         return Topic(feed)
-    if isinstance(feed_id, str) and feed_id:
+    if isinstance(feed_id, str) and feed_id.strip() and feed_id.isprintable() and len(feed_id) <= _LONGEST_ID:
         return Topic(feed, (feed_id,))
     if isinstance(feed_id, int) and not isinstance(feed_id, bool) and 0 < feed_id < 2**64:
         return Topic(feed, (feed_id,))
@@ -67,7 +68,10 @@ def topic_of(feed: str, feed_id: Union[str, int, Mapping[str, Any], None]) -> To
             return Topic(feed, (ObjectId(msgspec.json.encode(dict(feed_id), order="sorted").decode()),))
         except (TypeError, ValueError):
             pass  # it cannot be written as JSON: said below
-    raise unfit("feed_id", f"a name, a number from 1 on or a JSON object that is not empty, not {feed_id!r}")
+    raise unfit(
+        "feed_id",
+        f"a name of at most {_LONGEST_ID} characters, a number from 1 on or a JSON object that is not empty, not {feed_id!r}",
+    )
 
 
 def key_of(topic: Topic) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from xchws.client import Client
 from xchws.credentials import Secrets, credential
 from xchws.errors import ConfigurationError, HandshakeRejected, OpenFailed
-from xchws.exchanges.exchange import Exchange, address, environment
+from xchws.exchanges.exchange import Exchange, address, base_address, environment
 from xchws.exchanges.indodax import token
 from xchws.exchanges.indodax.models import NAME
 from xchws.exchanges.indodax.protocol import CHANNELS, IndodaxProtocol
@@ -44,7 +44,7 @@ class IndodaxExchange(Exchange):
         self._key = key
         self._secret = secret
         self._url = url
-        self._rest_url = rest_url.rstrip("/")
+        self._rest_url = rest_url
         self._fills = FillMemory()
 
     def route(self, http: Http) -> Route:
@@ -108,7 +108,7 @@ class Indodax(Client):
                 credential(key, "key", "INDODAX_KEY", NAME),
                 credential(secret, "secret", "INDODAX_SECRET", NAME),
                 address(url, "url", ("ws", "wss"), default_url, NAME),
-                address(rest_url, "rest_url", ("http", "https"), default_rest_url, NAME),
+                base_address(rest_url, "rest_url", ("http", "https"), default_rest_url, NAME),
             ),
             **options,
         )

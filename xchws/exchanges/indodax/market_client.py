@@ -174,7 +174,7 @@ def _environment(name: str) -> tuple[str, str]:
 
 
 def _topic(prefix: str, pair: str) -> Topic:
-    if not isinstance(pair, str) or not _PAIR.fullmatch(pair):
+    if not isinstance(pair, str) or not _PAIR.fullmatch(pair) or len(prefix + pair) > _LONGEST_CHANNEL:
         hint = ""
         if isinstance(pair, str):
             likely = re.sub(r"[^a-z0-9]+", "", pair.lower())

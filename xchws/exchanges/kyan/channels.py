@@ -153,7 +153,10 @@ def _checked(key: str, rule: Optional[Rule], value: Any) -> Scalar:
         if not isinstance(value, bool):
             raise _unfit(key, f"True or False, not {value!r}")
         return value
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or not 0 < value < 10**15:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(value, Decimal):
+        number = value.is_finite()  # nothing else can be compared
+    if not number or not 0 < value < 10**15:
         raise _unfit(key, f"a price above 0 as a number, not {value!r}")
     return int(value) if value == int(value) else float(value)
 

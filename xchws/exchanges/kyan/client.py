@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple, Union
 from xchws import clock
 from xchws.client import Client
 from xchws.credentials import Secrets, credential
+from xchws.durations import seconds
 from xchws.errors import ConfigurationError
 from xchws.exchanges.exchange import Exchange, address, environment
 from xchws.exchanges.kyan import channels, models
@@ -110,7 +111,7 @@ class Kyan(Client):
                 _checked_key(key),
                 address(url, "url", ("ws", "wss"), _url_of(environment), NAME),
                 _checked_recovery(session_recovery),
-                _checked_lifetime(session_lifetime),
+                seconds(session_lifetime, "session_lifetime", owner=NAME),
             ),
             **options,
         )
@@ -284,12 +285,6 @@ def _checked_recovery(value: bool) -> bool:
     if not isinstance(value, bool):
         raise _unfit("session_recovery", f"True or False, not {value!r}")
     return value
-
-
-def _checked_lifetime(value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise _unfit("session_lifetime", f"a number of seconds above 0, not {value!r}")
-    return float(value)
 
 
 def _unfit(argument: str, wanted: str) -> ConfigurationError:

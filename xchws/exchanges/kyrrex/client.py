@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from xchws.backoff import Backoff
 from xchws.client import Client
 from xchws.credentials import Secrets, credential
+from xchws.durations import seconds
 from xchws.errors import ConfigurationError, HandshakeRejected, XchwsError
-from xchws.exchanges.exchange import Exchange, address, environment
+from xchws.exchanges.exchange import Exchange, address, base_address, environment
 from xchws.exchanges.kyrrex import signing
 from xchws.exchanges.kyrrex.models import NAME, OBJECTS, Customer, DepositAddress
 from xchws.exchanges.kyrrex.protocol import FOUR, LIMIT, THREE, AccountMemory, KyrrexProtocol, refused_key
@@ -180,10 +181,10 @@ class Kyrrex(Client):
             credential(secret, "secret", "KYRREX_SECRET", NAME),
             _checked_uuid(user_uuid),
             stream,
-            address(rest_url, "rest_url", ("http", "https"), default_rest_url, NAME),
+            base_address(rest_url, "rest_url", ("http", "https"), default_rest_url, NAME),
             _checked_path(path),
             _checked_engine(engine),
-            _checked_settle(settle),
+            seconds(settle, "settle", owner=NAME, zero=True),
         )
         super().__init__(exchange, **options)
         if settle >= options.get("open_timeout", _OPEN_TIMEOUT):
@@ -211,12 +212,6 @@ def _checked_path(path: str) -> str:
 
 
 def _checked_engine(engine: str) -> str:
-    if engine not in (THREE, FOUR):
+    if not isinstance(engine, str) or engine not in (THREE, FOUR):
         raise _unfit("engine", f'"{FOUR}" or "{THREE}", not {engine!r}')
     return engine
-
-
-def _checked_settle(settle: float) -> float:
-    if isinstance(settle, bool) or not isinstance(settle, (int, float)) or not 0 <= settle < float("inf"):
-        raise _unfit("settle", f"a number of seconds, 0 or more, not {settle!r}")
-    return float(settle)

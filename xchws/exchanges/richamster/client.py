@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Union
 from xchws.client import Client
 from xchws.credentials import Secrets, credential
 from xchws.errors import ConfigurationError, HandshakeRejected
-from xchws.exchanges.exchange import Exchange, address
+from xchws.exchanges.exchange import Exchange, address, base_address
 from xchws.exchanges.richamster.models import NAME, ORDER_BOOK, TICKER, TRADING, USER_ORDERS
 from xchws.exchanges.richamster.protocol import RichamsterProtocol
 from xchws.sansio.actions import Close, Topic
@@ -121,7 +121,7 @@ class Richamster(Client):
             RichamsterExchange(
                 _checked_token(token),
                 address(url, "url", ("ws", "wss"), _URL, NAME),
-                None if origin is None else address(origin, "origin", ("http", "https"), "", NAME),
+                None if origin is None else base_address(origin, "origin", ("http", "https"), "", NAME),
                 _checked_channels({} if wire_channels is None else wire_channels),
             ),
             **options,
