@@ -33,7 +33,9 @@ class Binding:
         due: when (monotonic) to bind again, or None; answer_by: when the oldest command must be answered.
         renewed: it was bound already when it was to be bound, and has been unbound to get a snapshot.
         live: it is bound and its snapshot has come.
-        lost: the exchange has lost its back end since it was bound, and whether it is bound still is not known.
+        lost: the exchange has lost its back end since it was bound, and whether it is bound still is not known; was_lost: so it
+            was once.
+        stray_at: when (monotonic) it was seen to be bound although nobody wants it any more, or None.
         early: what it told while it was not live and no snapshot tells again; the oldest are forgotten.
     """
 
@@ -48,7 +50,8 @@ class Binding:
         self.answer_by = 0.0
         self.renewed = False
         self.live = False
-        self.lost = False
+        self.lost = self.was_lost = False
+        self.stray_at: Optional[float] = None
         self.early: Deque[Tuple[Frame, bytes]] = deque(maxlen=_EARLY_KEPT)
         self._troubles = 0
         self._trouble_at = 0.0
@@ -71,6 +74,8 @@ class Binding:
     @property
     def deadline(self) -> Optional[float]:
         """When something is to be done about it."""
+        if self.stray_at is not None:
+            return self.stray_at
         if self.due is not None:
             return min(self.due, self.answer_by) if self.pending else self.due
         return self.answer_by if self.pending else None
@@ -80,6 +85,7 @@ class Binding:
         self.pending.append(command)
         self.answer_by = now + _REPLY
         self.live = self.lost = False
+        self.stray_at = None
         if command == BIND:
             self.due = None
         message: Dict[str, Any] = {"event": command, "feed": self.feed}
@@ -95,6 +101,13 @@ class Binding:
             return []
         return [self.send(BIND, now)]
 
+    def answered(self, command: Optional[str] = None) -> str:
+        """Take the oldest command without an answer; or the oldest of this kind, where an answer can be to no other and there is
+        one: those before it were passed over by the exchange. There must be one."""
+        while command in self.pending and self.pending[0] != command:
+            self.pending.popleft()
+        return self.pending.popleft()
+
     def accept(self) -> None:
         """Its snapshot has come, or what has to do for one."""
         if self.head == BIND:
@@ -103,11 +116,10 @@ class Binding:
         self.live = True
 
     def lose(self) -> None:
-        """The exchange has lost its back end: nothing that was asked will be answered."""
-        self.pending.clear()
+        """The exchange has lost its back end. What was asked before may be answered all the same."""
         self.book = self.due = None
-        self.live = False
-        self.lost = True
+        self.live = self.renewed = False
+        self.lost = self.was_lost = True
 
     def trouble(self, now: float) -> None:
         """It has to be bound again: the more often, the later."""

@@ -39,6 +39,7 @@ class Bindings:
         if binding is None:
             binding = self._all[key] = Binding(topic)
         binding.wanted = True
+        binding.stray_at = None
         self._waiting[key] = binding
         return list(binding.bind(now))
 
@@ -62,6 +63,13 @@ class Bindings:
         """It has a deadline now."""
         self._waiting[binding.feed, binding.key] = binding
 
+    def stray(self, binding: Binding, now: float) -> None:
+        """It is bound although nobody wants it any more. It is unbound by `wake`, when the session has taken note of all that
+        came with this: somebody may want it again."""
+        if UNBIND not in binding.pending:
+            binding.stray_at = now
+            self.watch(binding)
+
     def deadline(self) -> Optional[float]:
         """When `wake` wants to be called next; None: not at all."""
         times = []
@@ -77,10 +85,12 @@ class Bindings:
         """A deadline has come, perhaps one of these."""
         outputs: List[Output] = []
         for binding in list(self._waiting.values()):
-            if binding.pending and now >= binding.answer_by:
+            if binding.stray_at is not None:
+                outputs.append(binding.send(UNBIND, now))
+            elif binding.pending and now >= binding.answer_by:
                 # It is muted from now on: whether the exchange has bound or unbound it is not known.
                 binding.pending.clear()
-                if binding.wanted:
+                if binding.wanted and not binding.live:
                     binding.wanted = False
                     return [*outputs, Unanswered(binding.topic)]
             elif binding.due is not None and now >= binding.due:
@@ -104,7 +114,12 @@ class Bindings:
         """A failure came: the answer to a command, or else of the feed itself."""
         if binding is None or not binding.pending:
             return self._failed_unasked(binding, feed, code, now)
-        if binding.pending.popleft() == UNBIND:
+        if code == codes.BINDING_EXISTS and binding.head == UNBIND and binding.was_lost:
+            return []  # its bind has been answered by the snapshot of what was bound still
+        command = binding.answered(UNBIND if code == codes.BINDING_NOT_FOUND else None)
+        if binding.lost:
+            return []  # where it is wanted, it will be bound again in any case
+        if command == UNBIND:
             return self._not_unbound(binding, code)
         if code == codes.BINDING_EXISTS:
             return self._bound_already(binding, now)
@@ -155,7 +170,7 @@ class Bindings:
     def _bound_already(self, binding: Binding, now: float) -> List[Output]:
         """Bound it is, but no snapshot came: unbind and bind for one, once. It is accepted when that comes, because what is
         told until then cannot be told from what is left of the binding before."""
-        if not binding.wanted or binding.pending:
+        if not binding.wanted or binding.pending or binding.live:
             return []
         if not binding.renewed:
             binding.renewed = True
@@ -168,12 +183,12 @@ class Bindings:
 
     def unbound(self, binding: Optional[Binding], other: Other, now: float) -> List[Output]:
         """A feed is unbound; `other` is what to say if that makes no sense."""
-        if binding is None or binding.head == BIND:
-            return [other]
-        if binding.head == UNBIND:
-            binding.pending.popleft()
+        if binding is not None and UNBIND in binding.pending:
+            binding.answered(UNBIND)
             self._drop_if_over(binding)
             return []
+        if binding is None or binding.head == BIND:
+            return [other]
         if not binding.wanted:
             self._drop(binding)
             return []

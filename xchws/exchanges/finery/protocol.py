@@ -147,8 +147,14 @@ class FineryProtocol(Protocol):
             return self._failed(binding, frame, text, now)
         if action == "U":
             return self._bindings.unbound(binding, self._other(frame, text), now)
+        if binding is not None and action == "S" and binding.head == BIND and (binding.lost or not binding.wanted):
+            binding.answered()  # too late: it is not wanted any more, or will be bound again
+            return []
         if binding is not None and not binding.wanted:
-            return self._unwanted(binding, now)
+            # It is still on its way; or the exchange has kept it bound while it was without its back end.
+            if binding.lost and not self._is_suspended:
+                self._bindings.stray(binding, now)
+            return []
         if feed in feeds.BOOKS:
             return self._book_told(binding, frame, echo, text, now)
         if binding is None or binding.live:
@@ -162,13 +168,6 @@ class FineryProtocol(Protocol):
         if action != "S":  # a snapshot that answers nothing is followed by one that does
             binding.early.append((frame, text))
         return []
-
-    def _unwanted(self, binding: Binding, now: float) -> List[Output]:
-        """What it tells is still on its way, or the exchange has kept it bound while it was without its back end."""
-        if not binding.lost or self._is_suspended:
-            return []
-        self._bindings.watch(binding)
-        return [binding.send(UNBIND, now)]
 
     def _replayed(self, binding: Binding) -> List[Output]:
         """What it told before it was live, now that it is, or will not be any more: such as executions, which are told once."""
