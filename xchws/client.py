@@ -44,7 +44,7 @@ from xchws.runtime.loop import Command, Loop
 from xchws.runtime.registry import QUEUE, Registry
 from xchws.runtime.signals import sigterm_calls
 from xchws.runtime.strand import Strand
-from xchws.sansio.actions import Resolved, Settled, Topic
+from xchws.sansio.actions import Effect, Resolved, Settled, Topic
 from xchws.sansio.session import Session, Terms
 from xchws.status import Status
 from xchws.transports import tls as transports_tls
@@ -182,7 +182,9 @@ class Client:
         self._proxy = Proxy.parse(proxy) if proxy is not None else None
         self._tls = transports_tls.checked(tls)
         self._bell = Bell()  # rung when the state changes and when a thread ends
-        self._dispatcher = Dispatcher(self._registry, capacity, callbacks == "inline", exchange.name, self._bell)
+        self._dispatcher = Dispatcher(
+            self._registry, capacity, callbacks == "inline", exchange.name, self._bell, self._report
+        )
         self._session = Session(
             Terms(
                 exchange=exchange.name,
@@ -531,6 +533,13 @@ class Client:
         self._watchers[watcher] = None
         if self._ended.given:  # whoever takes it out tells it
             self._forget(watcher)
+            self._fail(watcher)
+
+    def _fail(self, watcher: Union[Expectation[Any], EventStream[Any]]) -> None:
+        """The client has ended: nothing more comes. What was expected never came; a stream has its end."""
+        if isinstance(watcher, EventStream):
+            watcher.fail(self._ended.value)
+        else:
             watcher.fail(self._ending())
 
     def _forget(self, watcher: Any) -> None:
@@ -610,6 +619,15 @@ class Client:
             self._answers.pop(ticket, None)
         raise WaitTimeout(f"{name}: no answer within {timeout:g} s; whether the request was carried out is unknown")
 
+    def _report(self, failure: Failure) -> None:
+        """On the callbacks thread: what a callback raised reaches those who wait, too; they are served by the owner only."""
+
+        def offer(now: float) -> List[Effect]:
+            self._offer(failure)
+            return []
+
+        self._post(offer)
+
     def _post(self, command: Command) -> None:
         self._mail.append(command)
         if self._loop is not None:
@@ -626,13 +644,16 @@ class Client:
                 log.warning("%s", event.error)
         if self._watchers:
             for event in events:
-                for watcher in list(self._watchers):
-                    if watcher.offer(event):
-                        self._forget(watcher)
+                self._offer(event)
         dropped = self._dispatcher.put(events)
         if dropped and self._session.state is State.STOPPED:
             self._dispatcher.lose(dropped)
         return dropped
+
+    def _offer(self, event: Event) -> None:
+        for watcher in list(self._watchers):
+            if watcher.offer(event):
+                self._forget(watcher)
 
     def _settle(self, settled: Settled) -> None:
         subscription = self._subscriptions.get(settled.topic)
@@ -648,10 +669,7 @@ class Client:
         error = self._ended.give(error)
         for watcher in list(self._watchers):
             self._forget(watcher)
-            if isinstance(watcher, EventStream):
-                watcher.fail(error)
-            else:
-                watcher.fail(self._ending())
+            self._fail(watcher)
         for subscription in list(self._subscriptions.values()):
             subscription.settle("ended", error)
         text = f"{self._exchange.name}: stopped; the request was not sent"

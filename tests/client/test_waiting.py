@@ -227,3 +227,40 @@ def test_wait_ready_is_woken_from_another_thread(indodax: IndodaxSandbox, make_i
     indodax.accept()
     assert woken.wait(10)
     thread.join()
+
+
+def test_events_of_a_client_that_was_stopped_are_none(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    unstarted, client = make_indodax(), make_indodax()
+    unstarted.stop()
+    client.start(5)
+    before = client.events(xchws.Order)
+    client.stop()
+    assert [list(stream) for stream in (before, client.events(xchws.Order), unstarted.events(xchws.Order))] == [
+        [],
+        [],
+        [],
+    ]
+
+
+@pytest.mark.parametrize("callbacks", ["thread", "inline"])
+def test_what_a_callback_raises_reaches_those_who_wait_too(
+    indodax: IndodaxSandbox, make_indodax: Make, callbacks: str
+) -> None:
+    told: List[Any] = []
+    client = make_indodax(callbacks=callbacks, on_error=told.append)
+
+    def raises(order: xchws.Order) -> None:
+        raise ValueError(str(order.quantity))
+
+    client.on_order(raises)
+    client.start(5)
+    stream = client.events(xchws.Failure, timeout=5)
+    third = client.expect(xchws.Failure, where=lambda failure: str(failure.error).endswith("3"))
+    for number in (1, 2, 3):
+        indodax.place("btcidr", "SELL", "900", str(number))
+    errors = [next(stream).error for _ in range(3)]
+    assert [str(error.__cause__) for error in errors] == ["1", "2", "3"]
+    assert all(isinstance(error, xchws.CallbackError) for error in errors)
+    assert third.result(5).error is errors[2]
+    client.stop()
+    assert told == errors and list(stream) == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Deque, List, Optional, Sequence
+from typing import Callable, Deque, List, Optional, Sequence
 
 from xchws import log
 from xchws.errors import CallbackError, ExchangeError, ProtocolError, XchwsError, text_of
@@ -33,6 +33,7 @@ class Dispatcher:
 
     Args:
         bell: rung when the callbacks thread has ended.
+        report: is told of what a function raised, besides `on_error`; on the thread that called it.
 
     Attributes:
         capacity: how many events may wait.
@@ -40,11 +41,20 @@ class Dispatcher:
         strand: the callbacks thread; None: the functions are called inline.
     """
 
-    def __init__(self, registry: Registry, capacity: int, inline: bool, name: str, bell: Bell) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        capacity: int,
+        inline: bool,
+        name: str,
+        bell: Bell,
+        report: Callable[[Failure], None],
+    ) -> None:
         self.capacity = capacity
         self.callback_failures = 0
         self.abandoned = False
         self._registry = registry
+        self._report = report
         self._name = name
         self._queue: Deque[Waiting] = deque()
         self._newest = Newest()
@@ -243,11 +253,16 @@ class Dispatcher:
         text = f"{self._name}: {text}: {text_of(raised)}"
         error = CallbackError(text, callback=registration.function, event=event)
         error.__cause__ = raised
-        self._deliver(Failure(error=error, exchange=event.exchange))
+        self._tell(error)
 
     def _tell_fault(self, fault: BaseException) -> None:
         text = (
             f"{self._name}: internal error: an event could not be delivered: {type(fault).__name__}: {text_of(fault)}"
         )
         log.critical("%s", text, raised=fault)
-        self._deliver(Failure(error=XchwsError(text, exchange=self._name), exchange=self._name))
+        self._tell(XchwsError(text, exchange=self._name))
+
+    def _tell(self, error: XchwsError) -> None:
+        failure = Failure(error=error, exchange=self._name)
+        self._report(failure)
+        self._deliver(failure)
