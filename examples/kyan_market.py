@@ -41,7 +41,7 @@ def trade(event: xchws.Trade) -> None:
     print("trade", event.symbol, event.side, event.quantity, "at", event.price)
 
 
-# After a short loss the exchange sends again what was missed: the gap is closed then.
+# After a short loss the exchange sends again what was missed; the gap is closed if that is all of it beyond doubt.
 @client.on_gap
 def gap(event: xchws.Gap) -> None:
     print("gap", ", ".join(event.channels), "closed" if event.recovered else "may have missed something")

@@ -34,20 +34,22 @@ class Rig(ABC):
 
     Attributes:
         name: as on the command line.
-        streams: the channels that a Gap names after the whole connection was lost -> whether the exchange replays what was
-            missed in a short while, so that the Gap says `recovered`. One Gap tells of all that comes by itself, and one of
-            each subscription. Where it is not together, the exchange's side sees them under the same names.
+        streams: the channels that a Gap names after the line broke for a short while -> whether it says `recovered`, because
+            the exchange replays all that was missed beyond doubt. One Gap tells of all that comes by itself, and one of each
+            subscription. Where it is not together, the exchange's side sees them under the same names.
+        parted: the same after the exchange itself has closed the connection, where that makes a difference.
         numbered: the one of them that the numbered events belong to.
         together: whether one Gap tells of all streams; else each has its own.
         rest: whether a REST call comes before the dial: "always", "once" (the first time), or "never".
         login: the first thing that the client says on a connection, as bytes on the wire; None where the handshake was all.
         renewal: how a planned life ends: "succession" (the next connection before the end of this one), or None: there is none.
         unsubscribes: whether the exchange can be told that a subscription is not wanted any more.
-        replays: whether numbered events that were missed in a short while are told after a reconnect.
+        replays: whether numbered events that the exchange knows to be missed are told after a reconnect.
     """
 
     name: ClassVar[str]
     streams: ClassVar[Mapping[str, bool]]
+    parted: ClassVar[Mapping[str, bool]] = {}
     numbered: ClassVar[str]
     together: ClassVar[bool] = False
     rest: ClassVar[str] = "never"
@@ -250,7 +252,8 @@ class Kyrrex(Rig):
 
 class Kyan(Rig):
     name = "kyan"
-    streams = {f"index_price pair={PAIR}": True, f"orderbook_perps pair={PAIR}": True, "trade": True}
+    streams = {f"index_price pair={PAIR}": False, f"orderbook_perps pair={PAIR}": False, "trade": False}
+    parted = dict.fromkeys(streams, True)
     numbered = f"index_price pair={PAIR}"
     login = b'"api_key"'
     renewal = "succession"

@@ -203,8 +203,8 @@ def test_kyan_market(kyan: KyanSandbox) -> None:
         kyan.fill(resting, "200")
         assert program.line() == "book ETH_USDC-PERPETUAL bid none ask 500 at 3200.5"
         assert program.line() == "trade ETH_USDC-PERPETUAL sell 200 at 3200.5"
-        kyan.drop()
-        assert "1006" in program.line("trouble")
+        kyan.close_connections(1012, "restarting")
+        assert "1012" in program.line("trouble")
         kyan.index_price("ETH_USDC", "3121")
         assert program.line("gap").endswith(" closed")
         assert program.line("index") == "index ETH_USDC 3121"

@@ -96,6 +96,10 @@ class Conversation:
         """The connection breaks."""
         self._do(self.session.lost(link or self.dials[-1], "reset", self.now))
 
+    def dismiss(self) -> None:
+        """The exchange closes the newest connection, with a close frame."""
+        self._do(self.session.received(self.dials[-1], [frames.Close(1001, "going away")], self.now))
+
     def pass_time(self, seconds: float) -> None:
         """Time passes; timers that come due are served at their time."""
         end = self.now + seconds

@@ -332,7 +332,7 @@ def test_a_lost_session_is_recovered(replay_first: bool) -> None:
     told = [one for one in talk.events if isinstance(one, (Connected, Gap, IndexPrice))]
     assert [type(one) for one in told] == [Connected, Gap, IndexPrice, IndexPrice]
     (gap,) = talk.told(Gap)
-    assert gap.recovered
+    assert gap.recovered is replay_first, "by then it is known that the replay begins with what has been told"
     assert [one.state for one in talk.settled] == ["pending", "active"]
     assert talk.sent() == []
     talk.say(price(4, message_id="m4", seq_id=2))
@@ -341,6 +341,20 @@ def test_a_lost_session_is_recovered(replay_first: bool) -> None:
     talk.pass_time(2.0)
     talk.open()
     assert talk.sent()[0]["recovery_token"] == TOKEN2
+
+
+def test_a_session_that_the_exchange_ended_itself_is_recovered_without_a_doubt() -> None:
+    talk = Conversation()
+    talk.authorize(TOKEN)
+    talk.subscribe("index_price", pair="ETH_USDC")
+    talk.accept()
+    for link_ends, recovered in ((talk.dismiss, True), (talk.lose, False), (talk.dismiss, True)):
+        talk.events.clear()
+        link_ends()
+        talk.redial()
+        talk.open()
+        talk.answer(talk.sent()[0], recovery_token=TOKEN2)
+        assert [gap.recovered for gap in talk.told(Gap)] == [recovered]
 
 
 @pytest.mark.parametrize("how", ["refused", "silent", "lost", "partial", "closed"])

@@ -43,6 +43,7 @@ from xchws.sansio.protocol import UNREADABLE, Protocol
 _RECOVERED_WITHIN = 5.0  # seconds for the answer to recover_session; then there is still time for a new login
 _REQUEST = 60.0  # seconds after which a request without an answer is given up
 _LEAD = 300.0  # seconds before the session's end at which it is renewed; a tenth of its life where that is less
+_ABNORMAL = 1006  # no close frame came: RFC 6455, section 7.1.5
 _TICKS, _TICK, _QUIET = 10, 5.0, 30.0  # see _ticked
 
 _read_recovery = wire.reader(wire.Recovery)
@@ -82,6 +83,7 @@ class KyanProtocol(Protocol):
         self._enable_at: Optional[float] = None
         self._ticks = 0
         self._ticked_at = 0.0
+        self._repeats = False  # what is replayed begins with what has been told: nothing is missing between
 
     # ------------------------------------------------------------------------------------------------------ beginning
 
@@ -170,7 +172,10 @@ class KyanProtocol(Protocol):
         if type(restored) is int and restored < len(self._session.topics):
             return [self._unrecovered(f"{restored} of {len(self._session.topics)} subscriptions were restored")]
         outputs = self._take_token(text)
-        self._subscriptions.restored(now)
+        # No position goes with the command: the exchange replays what it holds to be missed. What it had sent when the line
+        # broke, without a word from it, may be missing all the same.
+        self._subscriptions.restored(self._session.parted or self._repeats, now)
+        self._session.parted = False
         return outputs + self._begin(now)
 
     def _unrecovered(self, why: str) -> Close:
@@ -231,6 +236,7 @@ class KyanProtocol(Protocol):
         repeated = not self._session.is_new(envelope.message_id)
         skipped = self._session.numbering.skips(envelope.seq_id, repeated)
         if repeated:
+            self._repeats = True
             return outputs
         made = self._subscriptions.missed() if skipped else []
         if envelope.kind == "response" or (envelope.kind != "event" and envelope.success is not None):
@@ -333,6 +339,10 @@ class KyanProtocol(Protocol):
         return [refusal.failure(ExchangeError(told, exchange=NAME))]
 
     # ------------------------------------------------------------------------------------------------------------ ends
+
+    def closed(self, code: int, reason: str) -> Close:
+        self._session.parted = code != _ABNORMAL
+        return super().closed(code, reason)
 
     def ended(self) -> List[Output]:
         self._memory.ended(self._session)

@@ -84,6 +84,7 @@ class KyanSession:
 
     Attributes:
         token: what recovers it, or None; ttl: seconds for which it can be recovered after a loss; lost_at: when it was lost.
+        parted: the exchange said goodbye itself, so that all that it had sent before has come.
         began_at: when it began (monotonic); the exchange ends it after its lifetime.
         topics: what is subscribed -> whether the exchange has accepted it.
         books: (channel, instrument) -> book; snapshotted: the topics whose snapshot has come.
@@ -113,6 +114,7 @@ class KyanSession:
         self.token: Optional[str] = None
         self.ttl = TTL
         self.lost_at = 0.0
+        self.parted = False
         self.ready = False
         self.topics: Dict[Topic, bool] = {}
         self.books: Dict[BookKey, Book] = {}

@@ -42,14 +42,16 @@ class Subscriptions:
         self._unauthorized = unauthorized
         self._forget = forget
         self._secrets = secrets
+        self._whole = False  # nothing of that is missing
         self._restored: Set[Topic] = set()  # what a recovery brought back and nobody has asked for yet
         self._tidy_at: Optional[float] = None
         self._stale: Set[Topic] = set()  # subscribed at the exchange, to be subscribed anew
         # What met the rate limit: when to try again (None: it is being tried), and the tries so far.
         self._again: Dict[Topic, Tuple[Optional[float], int]] = {}
 
-    def restored(self, now: float) -> None:
-        """A recovery has brought back what was subscribed."""
+    def restored(self, whole: bool, now: float) -> None:
+        """A recovery has brought back what was subscribed, and replays what was missed; `whole`: all of it, beyond doubt."""
+        self._whole = whole
         self._restored = set(self._session.topics)
         self._tidy_at = now
 
@@ -57,7 +59,7 @@ class Subscriptions:
         """Subscribe, or take up what a recovery has brought back."""
         if topic in self._restored:
             self._restored.discard(topic)
-            return [Accepted(topic, recovered=True)]
+            return [Accepted(topic, recovered=self._whole)]
         if topic in self._stale:
             self._stale.discard(topic)
             self._queue("unsubscribe", topic)
