@@ -647,7 +647,7 @@ class Session:
         if self.successor is not None:
             self._promote(error, told_until, now)
         else:
-            self._overlap = self._forget_at = self.renew_at = None
+            self.renew_at = None  # but what a forerunner told lately is known: the next connection may replay it
             wait = 0.0 if spared else self.terms.backoff.delay(self.failures, self.terms.draw)
             if isinstance(error, (ConnectionFailed, RateLimited)) and error.retry_after is not None:
                 wait = max(wait, error.retry_after)

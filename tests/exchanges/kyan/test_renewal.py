@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.exchanges.kyan.conversation import ME, Conversation, event
 from xchws.events import Disconnected, Failure, Gap, OrderBook
-from xchws.exchanges.kyan.models import BookOrder, Order
+from xchws.exchanges.kyan.models import BookOrder, IndexPrice, Order
 
 QUERY: Dict[str, Any] = {"pair": "ETH_USDC"}
 PERP, CALL = "ETH_USDC-PERPETUAL", "ETH_USDC-27MAR26-4200-C"
@@ -303,3 +303,27 @@ def test_own_orders_are_told_once_whatever_the_messages_differ_in() -> None:
     talk.pass_time(3)
     assert old in talk.hangups
     assert [str(one.status) for one in talk.told(Order)] == ["NEW", "PARTIALLY_FILLED", "CANCELED"]
+
+
+def test_both_connections_are_lost_and_the_successor_s_session_is_recovered() -> None:
+    """What only the forerunner had told is replayed in the successor's session, with an id of its own."""
+    talk = Conversation()
+    talk.authorize("7f0d0b52-1a55-4c9b-8a0e-6d1a2f3b4c5d")
+    talk.subscribe("index_price", **QUERY)
+    talk.accept()
+    old = talk.dials[-1]
+    talk.redial()
+    talk.authorize("8f0d0b52-1a55-4c9b-8a0e-6d1a2f3b4c5e")
+    new = talk.dials[-1]
+    talk.accept()
+    talk.say(event("index_price", {"value": 1}, query=QUERY, message_id="a"), link=old)
+    talk.lose(old)
+    talk.lose(new)
+    talk.redial()
+    talk.open()
+    (command,) = talk.sent()
+    assert command["recovery_token"].startswith("8f0d0b52")
+    talk.answer(command, recovery_token="9f0d0b52-1a55-4c9b-8a0e-6d1a2f3b4c5f")
+    for number, value in (("b", 1), ("c", 2)):
+        talk.say(event("index_price", {"value": value}, query=QUERY, message_id=number))
+    assert [int(price.value) for price in talk.told(IndexPrice)] == [1, 2]
