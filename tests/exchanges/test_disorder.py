@@ -18,12 +18,11 @@ from xchws.credentials import Secrets
 from xchws.errors import ConfigurationError, OpenFailed
 from xchws.events import Data, Failure
 from xchws.exchanges.indodax.market_protocol import IndodaxMarketProtocol, MarketMemory
-from xchws.exchanges.indodax.protocol import IndodaxProtocol
+from xchws.exchanges.indodax.protocol import IndodaxProtocol, OrdersMemory
 from xchws.exchanges.indodax.token import Grant
 from xchws.exchanges.kyrrex.protocol import AccountMemory, KyrrexProtocol
 from xchws.exchanges.richamster.protocol import RichamsterProtocol
 from xchws.sansio.actions import Close, Output, Topic
-from xchws.sansio.fills import FillMemory
 from xchws.sansio.protocol import Protocol
 
 SAMPLES = Path(__file__).resolve().parent / "samples"
@@ -90,7 +89,7 @@ PACKETS = (
 PAIRS = ("KRB/UAH", "ETH/UAH")
 EXCHANGES: Dict[str, Exchange] = {
     "indodax": Exchange(
-        lambda chance: IndodaxProtocol(Grant("token", CHANNEL), FillMemory(), Secrets()),
+        lambda chance: IndodaxProtocol(Grant("token", CHANNEL), OrdersMemory(), Secrets()),
         INDODAX,
         opening=[b'{"id":1,"connect":{"expires":true,"ttl":30}}', b'{"id":2,"subscribe":{}}'],
         results=[Grant("another", CHANNEL), Grant("another", "pws:#x"), OpenFailed("down")],

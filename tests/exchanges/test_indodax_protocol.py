@@ -23,10 +23,9 @@ from xchws.errors import (
     Silent,
 )
 from xchws.events import Event, Failure, Fill, Message, Order, Other
-from xchws.exchanges.indodax.protocol import IndodaxProtocol
+from xchws.exchanges.indodax.protocol import IndodaxProtocol, OrdersMemory
 from xchws.exchanges.indodax.token import Grant
 from xchws.sansio.actions import Close, Expiry, Fetch, Missed, Output, Ready, Renew, Send
-from xchws.sansio.fills import FillMemory
 
 CHANNEL = "pws:#5f0c9a1d3be27744c8e0aa91b6d2f3e45a7788cc"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI1ZjBjIn0.first"
@@ -35,18 +34,18 @@ SUBSCRIBED = b'{"id":2,"subscribe":{}}'
 T = TypeVar("T")
 
 
-def opened(fills: Optional[FillMemory] = None, token: str = TOKEN) -> IndodaxProtocol:
+def opened(memory: Optional[OrdersMemory] = None, token: str = TOKEN) -> IndodaxProtocol:
     """A protocol whose connection stands since 0 s and that has sent its connect command."""
     secrets = Secrets()
     secrets.add(token)
-    protocol = IndodaxProtocol(Grant(token, CHANNEL), fills or FillMemory(), secrets)
+    protocol = IndodaxProtocol(Grant(token, CHANNEL), memory or OrdersMemory(), secrets)
     protocol.opened(0.0)
     return protocol
 
 
-def subscribed(fills: Optional[FillMemory] = None, connected: bytes = CONNECTED) -> IndodaxProtocol:
+def subscribed(memory: Optional[OrdersMemory] = None, connected: bytes = CONNECTED) -> IndodaxProtocol:
     """A protocol that is ready since 0 s."""
-    protocol = opened(fills)
+    protocol = opened(memory)
     protocol.received(connected, 0.0)
     assert Ready() in protocol.received(SUBSCRIBED, 0.0)
     return protocol
@@ -113,7 +112,7 @@ def words(outputs: List[Output]) -> List[str]:
 
 
 def test_connects_subscribes_and_is_ready() -> None:
-    protocol = IndodaxProtocol(Grant(TOKEN, CHANNEL), FillMemory(), Secrets())
+    protocol = IndodaxProtocol(Grant(TOKEN, CHANNEL), OrdersMemory(), Secrets())
     assert sent(protocol.opened(5.0)) == [{"connect": {"token": TOKEN}, "id": 1}]
     outputs = protocol.received(CONNECTED, 6.0)
     assert sent(outputs) == [{"subscribe": {"channel": CHANNEL}, "id": 2}]
@@ -150,8 +149,8 @@ def test_replies_in_one_frame_and_a_push_before_the_reply() -> None:
 
 
 def test_what_comes_early_on_a_connection_that_is_never_ready_is_told_by_the_other() -> None:
-    fills = FillMemory()
-    active, successor = subscribed(fills), opened(fills)
+    memory = OrdersMemory()
+    active, successor = subscribed(memory), opened(memory)
     successor.received(CONNECTED, 0.0)
     assert successor.received(push(execution()), 0.0) == []
     assert words(active.received(push(execution()), 0.0)) == ["Order PARTIALLY_FILLED", "Fill"]
@@ -299,6 +298,20 @@ def test_a_token_refused_by_the_stream_is_replaced_and_given_up_after_some() -> 
 @pytest.mark.parametrize("code", [3503, 3507])
 def test_close_codes_that_end_it(code: int) -> None:
     assert not subscribed().closed(code, "").error.retryable
+
+
+def test_where_the_key_was_good_before_a_refusal_has_time_to_pass() -> None:
+    memory = OrdersMemory()
+    refusals = [b'{"id":1,"error":{"code":%d,"message":"no"}}' % code for code in (101, 103, 106, 109)]
+
+    def patience() -> List[float]:
+        closes = [opened(memory).closed(3500, "invalid token")]
+        closes += [only(opened(memory).received(text, 0.0), Close) for text in refusals]
+        return [close.patience for close in closes]
+
+    assert set(patience()) == {0.0}
+    subscribed(memory)
+    assert set(patience()) == {3600.0}
 
 
 def test_where_only_one_connection_is_allowed_the_successor_waits() -> None:
@@ -511,11 +524,11 @@ def test_every_event_shows_its_own_part_of_the_wire() -> None:
 
 
 def test_a_fill_is_told_once_within_and_across_connections() -> None:
-    fills = FillMemory()
-    protocol = subscribed(fills)
+    memory = OrdersMemory()
+    protocol = subscribed(memory)
     assert words(protocol.received(push(execution(), execution()), 0.0)).count("Fill") == 1
     assert words(protocol.received(push(execution()), 0.0)) == ["Order PARTIALLY_FILLED"]
-    assert words(subscribed(fills).received(push(execution(), execution("2")), 0.0)).count("Fill") == 1
+    assert words(subscribed(memory).received(push(execution(), execution("2")), 0.0)).count("Fill") == 1
     assert "Fill" in words(protocol.received(push(execution(orderId="other-limit-1")), 0.0))
 
 

@@ -30,6 +30,7 @@ from xchws.exchanges.indodax.client import IndodaxExchange
 from xchws.exchanges.indodax.protocol import IndodaxProtocol
 from xchws.exchanges.indodax.token import Grant
 from xchws.transports.http import Http
+from xchws.transports.route import Route
 
 KEY = "ABCD1234-EFGH5678-IJKL9012-MNOP3456-QRST7890"
 SECRET = "0b7a4c1f93e2d86f5e4c3b2a19087f6e5d4c3b2a1908"
@@ -315,6 +316,15 @@ def test_a_forbidden_handshake_is_tried_a_few_times() -> None:
     assert isinstance(close.verdict, ConfigurationError)
     assert "Origin" in str(close.verdict)
     assert 1 < close.limit < 20
+
+
+def test_a_forbidden_handshake_of_a_stream_that_has_served_has_time_to_pass() -> None:
+    served = exchange()
+    assert served.refused(HandshakeRejected("no", status=403)).patience == 0.0
+    protocol = served.protocol(Route("ws://127.0.0.1/", grant=Grant("token", "pws:#x")))
+    protocol.opened(0.0)
+    protocol.received(b'{"id":1,"connect":{}}\n{"id":2,"subscribe":{}}', 0.0)
+    assert served.refused(HandshakeRejected("no", status=403)).patience == 3600.0
 
 
 @pytest.mark.parametrize("status", [200, 400, 404, 429, 500, 503])

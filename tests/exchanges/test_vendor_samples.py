@@ -18,11 +18,10 @@ from xchws.errors import AuthenticationFailed, OpenFailed, XchwsError
 from xchws.events import BookLevel, Event, Failure, Fill, Order, OrderStatus, Ticker, Trade
 from xchws.exchanges.indodax import models as indodax
 from xchws.exchanges.indodax import token
-from xchws.exchanges.indodax.protocol import IndodaxProtocol
+from xchws.exchanges.indodax.protocol import IndodaxProtocol, OrdersMemory
 from xchws.exchanges.indodax.token import Grant
 from xchws.exchanges.richamster.protocol import RichamsterProtocol
 from xchws.sansio.actions import Accepted, Close, Expiry, Output, Ready, Refused, Send, Topic
-from xchws.sansio.fills import FillMemory
 
 SAMPLES = Path(__file__).resolve().parent / "samples"
 CHANNEL = "pws:#c12d3ca099785ede15c37c9b7642ab89d19bc96e"
@@ -44,7 +43,7 @@ def grant() -> Grant:
 
 def stream(*earlier: str) -> IndodaxProtocol:
     """Indodax's stream after these samples."""
-    protocol = IndodaxProtocol(grant(), FillMemory(), Secrets())
+    protocol = IndodaxProtocol(grant(), OrdersMemory(), Secrets())
     protocol.opened(0.0)
     for name in earlier:
         protocol.received(sample("indodax", name), 0.0)
@@ -102,7 +101,7 @@ def test_indodax_token() -> None:
 
 
 def test_indodax_commands_are_the_pages() -> None:
-    protocol = IndodaxProtocol(grant(), FillMemory(), Secrets())
+    protocol = IndodaxProtocol(grant(), OrdersMemory(), Secrets())
     (connect,) = protocol.opened(0.0)
     assert isinstance(connect, Send)
     assert connect.payload == compact(sample("indodax", "connect_command"))

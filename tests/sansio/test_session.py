@@ -297,8 +297,9 @@ def test_a_fatal_error_ends_the_successor_too() -> None:
     assert isinstance(effects[-1], Finish)
 
 
-def suspect(limit: int) -> Close:
-    return Close(lost("policy"), verdict=AuthenticationFailed("the key must be wrong"), limit=limit)
+def suspect(limit: int, patience: float = 0.0) -> Close:
+    verdict = AuthenticationFailed("the key must be wrong")
+    return Close(lost("policy"), verdict=verdict, limit=limit, patience=patience)
 
 
 def test_a_verdict_falls_at_the_limit() -> None:
@@ -311,6 +312,32 @@ def test_a_verdict_falls_at_the_limit() -> None:
     stage.dial_failed(suspect(3))
     assert stage.stands(State.STOPPED)
     assert isinstance(stage.only(Stopped).error, AuthenticationFailed)
+
+
+def test_a_verdict_waits_for_patience() -> None:
+    stage = Stage()
+    stage.start()
+    begun = stage.now
+    while len(stage.all(Disconnected)) < 100:
+        late = stage.now >= begun + 600.0
+        stage.dial_failed(suspect(3, patience=600.0))
+        if late:
+            break
+        assert stage.stands(State.WAITING)
+        stage.sleep()
+    assert 3 < len(stage.all(Disconnected)) < 100
+    assert stage.stands(State.STOPPED)
+    assert isinstance(stage.only(Stopped).error, AuthenticationFailed)
+
+
+def test_patience_alone_is_no_verdict() -> None:
+    stage = Stage()
+    stage.start()
+    stage.dial_failed(suspect(3, patience=600.0))
+    stage.now += 3600.0
+    stage.sleep()
+    stage.dial_failed(suspect(3, patience=600.0))
+    assert stage.stands(State.WAITING), "the second time"
 
 
 def test_a_good_connection_acquits() -> None:

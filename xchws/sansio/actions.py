@@ -142,6 +142,7 @@ class Close:
         verdict: the fatal error that it amounts to if it happens `limit` times in a row without a good connection
             between; None if it never does.
         limit: see verdict.
+        patience: seconds for which that must have gone on besides: for what may pass, where the exchange has served before.
         exclusive: the exchange allows one connection only: the successor must wait for the end of its forerunner.
         at_once: the next try needs no wait and this is no failure: it was known that it might end so.
             Granted once until a connection has proved good.
@@ -151,6 +152,7 @@ class Close:
     code: Optional[int] = 1000
     verdict: Optional[XchwsError] = None
     limit: int = 1
+    patience: float = 0.0
     exclusive: bool = False
     at_once: bool = False
 

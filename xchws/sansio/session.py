@@ -127,7 +127,8 @@ class Session:
         self.last_error: Optional[XchwsError] = None
         self.last_heard: Optional[float] = None
         self._heard_before = 0.0  # when the link that spoke last had spoken before
-        self._suspicions: Dict[Tuple[Type[XchwsError], Any], int] = {}  # by kind and the exchange's code
+        # By kind and the exchange's code: since when, and how often.
+        self._suspicions: Dict[Tuple[Type[XchwsError], Any], Tuple[float, int]] = {}
         self._numbers = 0
         self._last_time: Optional[datetime] = None  # the exchange's time of the last event published
         self._time_before: Optional[datetime] = None  # the same before the last call that published one
@@ -633,7 +634,7 @@ class Session:
         error = close.error
         self.last_error = error
         self._forgive(link, now)
-        final = self._verdict(close)
+        final = self._verdict(close, now)
         if final is None and self._is_covered(link):
             self._swap(link, close.code, self._told_until(link), now)
             return
@@ -668,15 +669,16 @@ class Session:
         self._spared = self._spared or spared
         return spared
 
-    def _verdict(self, close: Close) -> Optional[XchwsError]:
+    def _verdict(self, close: Close, now: float) -> Optional[XchwsError]:
         """The error to stop with, or None to go on."""
         if not close.error.retryable:
             return close.error
         if close.verdict is None:
             return None
         kind = (type(close.verdict), getattr(close.verdict, "code", None))
-        self._suspicions[kind] = self._suspicions.get(kind, 0) + 1
-        return close.verdict if self._suspicions[kind] >= close.limit else None
+        since, times = self._suspicions.get(kind, (now, 0))
+        self._suspicions[kind] = since, times + 1
+        return close.verdict if times + 1 >= close.limit and now - since >= close.patience else None
 
     def _tell_of_end(self, error: XchwsError, retry_in: Optional[float]) -> None:
         name = self.terms.exchange

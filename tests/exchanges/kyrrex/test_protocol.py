@@ -39,6 +39,7 @@ from xchws.exchanges.kyrrex.protocol import AccountMemory, KyrrexProtocol
 from xchws.sansio import frames
 from xchws.sansio.actions import Close, Dial, Ready, Send
 from xchws.sansio.session import Session, Terms
+from xchws.transports.route import Route
 
 # ------------------------------------------------------------------------------------------------------- the beginning
 
@@ -345,7 +346,7 @@ class Life:
         while self.session.state is not State.STOPPED:
             (dial,) = (effect for effect in effects if isinstance(effect, Dial))
             self.dials += 1
-            assert self.dials < 20
+            assert self.dials < 500
             refuse(self, dial.link)
             if self.session.retry_at is not None:
                 self.waits.append(self.session.retry_at - self.now)
@@ -354,7 +355,7 @@ class Life:
         return self.session.last_error
 
     def dialled(self, link: int, *texts: frames.Item) -> None:
-        self.session.dialled(link, KyrrexProtocol("4", 1.0, AccountMemory(), Secrets()), self.now)
+        self.session.dialled(link, self.exchange.protocol(Route("ws://127.0.0.1")), self.now)
         self.session.received(link, list(texts), self.now)
 
 
@@ -397,6 +398,27 @@ def test_a_wrong_version_ends_the_client_after_five_tries() -> None:
     error = life.until_stopped(lambda life, link: life.dialled(link, OPEN_THREE, b"40"))
     assert isinstance(error, ConfigurationError)
     assert life.dials == 5
+
+
+@pytest.mark.parametrize("shape", sorted(SHAPES))
+@pytest.mark.parametrize("proof", ["an object", "ten seconds"])
+def test_a_key_that_was_good_is_refused_for_an_hour_before_it_is_held_to_be_bad(shape: str, proof: str) -> None:
+    life = Life()
+
+    def refuse(life: Life, link: int) -> None:
+        if life.dials > 1:
+            SHAPES[shape](life, link)
+            return
+        life.dialled(link, OPEN, CONNECTED)
+        if proof == "ten seconds":
+            life.now += 25.0
+        life.session.received(link, [event("account") if proof == "an object" else b"2"], life.now)
+        life.session.lost(link, "reset", life.now)
+
+    error = life.until_stopped(refuse)
+    assert isinstance(error, AuthenticationFailed)
+    assert life.now > 3600.0
+    assert set(life.waits[2:]) == {10.0}, "the wait does not grow beyond the vendor's"
 
 
 def test_a_restarting_server_does_not_end_the_client() -> None:

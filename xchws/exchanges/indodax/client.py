@@ -10,10 +10,9 @@ from xchws.errors import ConfigurationError, HandshakeRejected, OpenFailed
 from xchws.exchanges.exchange import Exchange, address, base_address, environment
 from xchws.exchanges.indodax import token
 from xchws.exchanges.indodax.models import NAME
-from xchws.exchanges.indodax.protocol import CHANNELS, IndodaxProtocol
+from xchws.exchanges.indodax.protocol import CHANNELS, IndodaxProtocol, OrdersMemory
 from xchws.exchanges.indodax.token import Grant
 from xchws.sansio.actions import Close
-from xchws.sansio.fills import FillMemory
 from xchws.sansio.protocol import Protocol
 from xchws.transports.http import Http
 from xchws.transports.route import Route
@@ -45,7 +44,7 @@ class IndodaxExchange(Exchange):
         self._secret = secret
         self._url = url
         self._rest_url = rest_url
-        self._fills = FillMemory()
+        self._memory = OrdersMemory()
 
     def route(self, http: Http) -> Route:
         return Route(self._url, grant=self._grant(http))
@@ -57,7 +56,7 @@ class IndodaxExchange(Exchange):
         return token.grant_of(answer.status, answer.body, answer.retry_after, self.secrets)
 
     def protocol(self, route: Route) -> Protocol:
-        return IndodaxProtocol(route.grant, self._fills, self.secrets)
+        return IndodaxProtocol(route.grant, self._memory, self.secrets)
 
     def fetch(self, job: str, http: Http) -> Any:
         return self._grant(http)
@@ -76,6 +75,7 @@ class IndodaxExchange(Exchange):
             OpenFailed(str(error), retry_after=error.retry_after, exchange=NAME),
             verdict=verdict,
             limit=_FORBIDDEN_LIMIT,
+            patience=self._memory.trust.patience,
         )
 
 

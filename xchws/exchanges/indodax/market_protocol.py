@@ -43,6 +43,7 @@ from xchws.sansio.actions import (
     Unanswered,
 )
 from xchws.sansio.protocol import UNREADABLE, Protocol
+from xchws.sansio.trust import Trust
 
 _REPLY = 10.0  # seconds for an answer to a command
 _RETRY_FIRST, _RETRY_LAST = 1.0, 30.0  # seconds between tries of a subscription that the server puts off
@@ -65,7 +66,7 @@ class MarketMemory:
     """What outlives a connection: how far each channel has been read, and whether the token has ever been taken."""
 
     positions: Positions = attrs.field(factory=Positions)
-    token_taken: bool = False
+    trust: Trust = attrs.field(factory=Trust)
 
 
 class IndodaxMarketProtocol(Protocol):
@@ -285,7 +286,7 @@ class IndodaxMarketProtocol(Protocol):
     def _connected(self, reply: centrifugo.Reply[centrifugo.ConnectResult], now: float) -> List[Output]:
         error = reply.error
         if error is None:
-            self._memory.token_taken = True
+            self._memory.trust.served = True
             expires = reply.result.expires and reply.result.ttl > 0
             return [Expiry(now + min(reply.result.ttl, _LONGEST) if expires else None), Ready()]
         said = self.secrets.excerpt(error.message)
@@ -296,13 +297,14 @@ class IndodaxMarketProtocol(Protocol):
         if error.code in TOKEN_REFUSED:
             return [self._token_refused(failed, error.code)]
         verdict = ExchangeError(text, code=error.code, message=said, exchange=NAME)
-        return [Close(failed, verdict=verdict, limit=_SUSPECT)]
+        return [Close(failed, verdict=verdict, limit=_SUSPECT, patience=self._memory.trust.patience)]
 
     def _token_refused(self, error: XchwsError, code: int) -> Close:
         """A token that was never taken is wrong; one that was may only meet with a fault of the server's, for a while."""
         text = f"{error}; is the token out of date? Marketdata-websocket.md of Indodax's documentation prints the present one"
         verdict = AuthenticationFailed(text, code=code, exchange=NAME)
-        return Close(error, verdict=verdict, limit=_SUSPECT if self._memory.token_taken else 1)
+        trust = self._memory.trust
+        return Close(error, verdict=verdict, limit=_SUSPECT if trust.served else 1, patience=trust.patience)
 
     def _left(self, channel: Channel, reply: centrifugo.Reply[centrifugo.Nothing], now: float) -> List[Output]:
         channel.stage = Stage.AWAY
@@ -452,7 +454,8 @@ class IndodaxMarketProtocol(Protocol):
         error.retry_after = _SLOWLY
         text = f"{error}; the server asks not to connect again"
         verdict = ExchangeError(text, code=code, message=error.reason, exchange=NAME)
-        return Close(error, verdict=verdict, limit=_SUSPECT, exclusive=code == centrifugo.CONNECTION_LIMIT)
+        exclusive, patience = code == centrifugo.CONNECTION_LIMIT, self._memory.trust.patience
+        return Close(error, verdict=verdict, limit=_SUSPECT, patience=patience, exclusive=exclusive)
 
     def identity(self, event: Data) -> Optional[Hashable]:
         """Channel and offset, in their epoch; and the place within the publication, which may hold several events."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Hashable, List, Optional, Tuple
 
+import attrs
 import msgspec
 
 from xchws.credentials import Secrets
@@ -40,6 +41,7 @@ from xchws.exchanges.indodax.token import Grant
 from xchws.sansio.actions import Close, Expiry, Fetch, Missed, Output, Ready, Renew, Send
 from xchws.sansio.fills import FillMemory
 from xchws.sansio.protocol import UNREADABLE, Protocol
+from xchws.sansio.trust import Trust
 
 CHANNELS = ("orders",)
 TOKEN = "token"  # the job that fetches a new one  # no secret, a name
@@ -53,7 +55,7 @@ _QUIET = 60.0  # seconds: the server pings every 25 s (Centrifugo's default), so
 _RAREST_PING = 86_400  # seconds; an announced interval beyond it is a mistake
 _PING_MARGIN = 10.0  # seconds over the announced interval of pings, as in centrifuge-js
 _SLOWLY = 30.0  # seconds before a reconnect after what must be a fault of ours
-_SUSPECT = 5  # tokens in a row refused on the stream before the key is held to be refused
+_SUSPECT = 5  # tokens in a row refused on the stream before the key is held to be refused; see Trust, too
 
 # Source: Centrifugo 5.2.0, disconnect.go. 3500 to 3999 and 4500 to 4999 say "do not reconnect"; those without a name here
 # (bad request, inappropriate protocol, too many errors, …) must be faults of our own, which a slow reconnect may cure.
@@ -68,16 +70,25 @@ _decode_kind = msgspec.json.Decoder(StreamKind).decode
 _decode_push_kinds = msgspec.json.Decoder(Dict[str, Dict[str, msgspec.Raw]]).decode
 
 
+@attrs.define
+class OrdersMemory:
+    """What outlives a connection: the executions told, and whether the stream has ever been served."""
+
+    fills: FillMemory = attrs.field(factory=FillMemory)
+    trust: Trust = attrs.field(factory=Trust)
+
+
 class IndodaxProtocol(Protocol):
     """The private stream on one connection."""
 
     exchange = NAME
     silence = _QUIET
 
-    def __init__(self, grant: Grant, fills: FillMemory, secrets: Secrets) -> None:
+    def __init__(self, grant: Grant, memory: OrdersMemory, secrets: Secrets) -> None:
         super().__init__(secrets)
         self._grant = grant
-        self._fills = fills.view()
+        self._trust = memory.trust
+        self._fills = memory.fills.view()
         self._number = 0
         self._pending: Dict[int, Tuple[str, float]] = {}  # command number -> verb, deadline
         self._ready = False
@@ -244,18 +255,22 @@ class IndodaxProtocol(Protocol):
             return Close(failed)
         if error.code not in centrifugo.TOKEN_REFUSED:
             verdict = ExchangeError(text, code=error.code, message=said, exchange=NAME)
-            return Close(failed, verdict=verdict, limit=_SUSPECT)
+            return self._suspected(failed, verdict)
         if error.code == centrifugo.PERMISSION_DENIED:
             # A token and a channel that do not belong together: a new pair is worth one more try.
-            return Close(failed, verdict=AuthenticationFailed(text, code=error.code, exchange=NAME), limit=2)
+            return self._suspected(failed, AuthenticationFailed(text, code=error.code, exchange=NAME), 2)
         hint = "; is the exchange's or this machine's clock wrong?" if error.code == centrifugo.EXPIRED else ""
-        return Close(failed, verdict=AuthenticationFailed(text + hint, code=error.code, exchange=NAME), limit=_SUSPECT)
+        return self._suspected(failed, AuthenticationFailed(text + hint, code=error.code, exchange=NAME))
+
+    def _suspected(self, error: XchwsError, verdict: XchwsError, limit: int = _SUSPECT) -> Close:
+        return Close(error, verdict=verdict, limit=limit, patience=self._trust.patience)
 
     def _subscribed(self, reply: centrifugo.Reply[Any], now: float) -> List[Output]:
         error = reply.error
         if error is not None and error.code != centrifugo.ALREADY_SUBSCRIBED:
             return [self._not_connected(error, "subscribe")]
         first, self._ready = not self._ready, True
+        self._trust.served = True
         outputs: List[Output] = [Ready()] if first else []
         if self._broken:
             self._broken = False
@@ -354,7 +369,7 @@ class IndodaxProtocol(Protocol):
         error = self.lost(code, reason)
         if code == _INVALID_TOKEN:
             verdict = AuthenticationFailed(f"{NAME}: the stream refuses every token: {error}", code=code, exchange=NAME)
-            return Close(error, verdict=verdict, limit=_SUSPECT)
+            return self._suspected(error, verdict)
         if code == _FORBIDDEN:
             return Close(AuthenticationFailed(str(error), code=code, exchange=NAME))
         if code == _FORCED:

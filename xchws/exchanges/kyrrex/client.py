@@ -116,19 +116,22 @@ class KyrrexExchange(Exchange):
         said = error.body.lower()
         if _UNSUPPORTED in said:
             other = FOUR if self._engine == THREE else THREE
-            return _misconfigured(
+            return self._misconfigured(
                 error, f'the server does not speak Engine.IO {self._engine}; give engine="{other}"', "engine"
             )
         if error.status == 404:
-            return _misconfigured(error, "is the url right, and the path?", "path")
+            return self._misconfigured(error, "is the url right, and the path?", "path")
         if error.status == 400 and any(text in said for text in _NO_WEBSOCKET):
-            return _misconfigured(error, "the server takes no WebSocket there, or a proxy spoils the request", "url")
-        return Close(error, verdict=refused_key(str(error)), limit=LIMIT)
+            return self._misconfigured(
+                error, "the server takes no WebSocket there, or a proxy spoils the request", "url"
+            )
+        return self._suspected(error, refused_key(str(error)))
 
+    def _misconfigured(self, error: HandshakeRejected, advice: str, argument: str) -> Close:
+        return self._suspected(error, ConfigurationError(f"{error}; {advice}", argument=argument, exchange=NAME))
 
-def _misconfigured(error: HandshakeRejected, advice: str, argument: str) -> Close:
-    verdict = ConfigurationError(f"{error}; {advice}", argument=argument, exchange=NAME)
-    return Close(error, verdict=verdict, limit=LIMIT)
+    def _suspected(self, error: HandshakeRejected, verdict: XchwsError) -> Close:
+        return Close(error, verdict=verdict, limit=LIMIT, patience=self._memory.trust.patience)
 
 
 class Kyrrex(Client):

@@ -16,7 +16,7 @@ import attrs
 import msgspec
 
 from xchws.credentials import Secrets
-from xchws.errors import AuthenticationFailed, ConfigurationError, ConnectionFailed, ConnectionLost, OpenFailed, Silent
+from xchws.errors import AuthenticationFailed, ConfigurationError, ConnectionLost, OpenFailed, Silent, XchwsError
 from xchws.events import Failure, Fill, Other
 from xchws.exchanges.kyrrex import socketio
 from xchws.exchanges.kyrrex.models import CUSTOMER, NAME, OBJECTS, event_of
@@ -25,9 +25,10 @@ from xchws.exchanges.kyrrex.wire import Unfit
 from xchws.sansio.actions import Close, Output, Ready, Send
 from xchws.sansio.fills import FillMemory
 from xchws.sansio.protocol import UNREADABLE, Protocol
+from xchws.sansio.trust import Trust
 
 THREE, FOUR = "3", "4"  # the versions of Engine.IO
-LIMIT = 5  # times in a row that a session is refused before the verdict stands
+LIMIT = 5  # times in a row that a session is refused before the verdict stands; see Trust, too
 
 _SILENCE = 45.0  # seconds: Engine.IO's default interval of pings and its default timeout, until the server says its own
 _LONGEST = 86_400_000.0  # milliseconds; an announced interval above it is a mistake
@@ -52,9 +53,10 @@ FOUR_SPOKEN = (
 
 @attrs.define
 class AccountMemory:
-    """What outlives a connection: the executions told, and whether the server has ever opened a session."""
+    """What outlives a connection: the executions told, whether the key was good, and whether a session was ever opened."""
 
     trades: FillMemory = attrs.field(factory=FillMemory)
+    trust: Trust = attrs.field(factory=Trust)
     session_opened: bool = False
 
 
@@ -138,6 +140,8 @@ class KyrrexProtocol(Protocol):
 
     def _read(self, found: List[socketio.Found], now: float) -> List[Output]:
         self._heard = now
+        if self._connected_at is not None and now - self._connected_at > _SUSPECT:
+            self._memory.trust.served = True
         outputs: List[Output] = []
         for packet in found:
             if isinstance(packet, Malformed):
@@ -249,7 +253,7 @@ class KyrrexProtocol(Protocol):
             return Close(Silent(text, exchange=NAME), code=None)
         # A server of version 3 waits for our pings, as we for its.
         text = f"{text}; it has never pinged: perhaps {THREE_SPOKEN}"
-        return Close(Silent(text, exchange=NAME), code=None, verdict=_misspoken(THREE_SPOKEN), limit=LIMIT)
+        return attrs.evolve(self._refused(Silent(text, exchange=NAME), _misspoken(THREE_SPOKEN)), code=None)
 
     def _disconnected(self, packet: Packet, now: float) -> List[Output]:
         return [self._goodbye("Socket.IO disconnect", now)]
@@ -284,7 +288,7 @@ class KyrrexProtocol(Protocol):
     def broken(self, code: int, reason: str) -> Close:
         close = super().broken(code, reason)
         if self._may_speak_four:
-            return attrs.evolve(close, verdict=_misspoken(FOUR_SPOKEN), limit=LIMIT)
+            return attrs.evolve(self._refused(close.error, _misspoken(FOUR_SPOKEN)), code=code)
         return close
 
     @property
@@ -293,9 +297,10 @@ class KyrrexProtocol(Protocol):
         return self._three and not self._memory.session_opened
 
     def _refused(
-        self, error: ConnectionFailed, verdict: Union[AuthenticationFailed, ConfigurationError, None] = None
+        self, error: XchwsError, verdict: Union[AuthenticationFailed, ConfigurationError, None] = None
     ) -> Close:
-        return Close(error, verdict=verdict or refused_key(str(error)), limit=LIMIT)
+        patience = self._memory.trust.patience
+        return Close(error, verdict=verdict or refused_key(str(error)), limit=LIMIT, patience=patience)
 
     # ---------------------------------------------------------------------------------------------------------- events
 
@@ -313,7 +318,7 @@ class KyrrexProtocol(Protocol):
             outputs.append(Other(kind=name, wire=packet.data, exchange=NAME))
             return outputs
         if self._connected_at is not None:
-            self._proved = True
+            self._proved = self._memory.trust.served = True
             outputs += self._now_ready()
         told = [argument for argument in arguments[1:] if argument != b"null"]
         if not told:
@@ -349,7 +354,7 @@ class KyrrexProtocol(Protocol):
 def refused_key(text: str) -> AuthenticationFailed:
     """The verdict on a key whose sessions are refused time and again."""
     return AuthenticationFailed(
-        f"{text}; {LIMIT} times in a row. That is how a refused key looks: check the API key, its secret, user_uuid, and "
+        f"{text}; time and again. That is how a refused key looks: check the API key, its secret, user_uuid, and "
         "whether this machine's address may use the key",
         exchange=NAME,
     )
