@@ -4,15 +4,14 @@ reaches. What the code makes of a message is what its row says, for a message of
 
 from __future__ import annotations
 
-import pkgutil
 import re
 from typing import Any, Dict, List, Set, Type
 
 import pytest
 
 import xchws
-from tests.docs import pages
 from tests.docs.pages import ROOT
+from tests.docs.tables import Row, coded, named, reached, rows
 from tests.exchanges.finery import samples as finery_samples
 from tests.exchanges.finery.conversation import Conversation as FineryConversation
 from tests.exchanges.kyan.conversation import ME, Conversation, event
@@ -20,38 +19,8 @@ from tests.exchanges.kyan.samples import CALL, ORDER, PERP, SAMPLES, TRADE
 from xchws.exchanges.finery import feeds
 from xchws.exchanges.kyan.channels import BOOKS, CHANNELS, wire_query
 from xchws.exchanges.kyan.orders import CHANGES
-from xchws.hooks import Hook
 
 KYAN, FINERY = ROOT / "docs" / "kyan.md", ROOT / "docs" / "finery.md"
-Row = Dict[str, str]
-
-
-def rows(page: Any, *columns: str) -> List[Row]:
-    """The rows of the page's one table that has these columns."""
-    (found,) = [table for table in pages.tables(page) if set(columns) <= set(table[0])]
-    return found
-
-
-def coded(text: str) -> List[str]:
-    """What stands between backticks."""
-    return re.findall(r"`([^`]+)`", text)
-
-
-def reached(client_class: Type[xchws.Client], row: Row) -> None:
-    """See that the row's callbacks get the row's events, each at least one and none in vain."""
-    classes = [pkgutil.resolve_name(name) for name in coded(row["event"]) if name.startswith("xchws.")]
-    hooks: List[Hook[Any]] = [getattr(client_class, name) for name in coded(row["callback"])]
-    assert classes and hooks, row
-    for found in classes:
-        assert any(issubclass(found, hook.event_class) for hook in hooks), row
-    for hook in hooks:
-        assert any(issubclass(found, hook.event_class) for found in classes), row
-
-
-def named(row: Row) -> Set[Type[xchws.Data]]:
-    """The event classes that the row names first: what comes after a comma is their base class."""
-    names = re.findall(r"(?:^|also |; with an execution also )`(xchws\.[\w.]+)`", row["event"])
-    return {pkgutil.resolve_name(name) for name in names}
 
 
 # -------------------------------------------------------------------------------------------------------------- Kyan
