@@ -225,6 +225,43 @@ def test_a_failing_token_endpoint_does_not_touch_the_living_connection(make_indo
         order.result(5)
 
 
+def test_a_token_that_cannot_be_replaced_ends_the_connection_and_no_more(make_indodax: Make) -> None:
+    """The endpoint is down until after the token's end; then it goes on by itself."""
+    with IndodaxSandbox(ttl=2, expire_grace=0.05) as exchange:
+        client = make_indodax(url=exchange.url, rest_url=exchange.rest_url)
+        client.start(5)
+        failures, down = client.events(xchws.Failure, timeout=5), client.expect(xchws.Disconnected)
+        gap = client.expect(xchws.Gap)
+        exchange.refuse_rest(503, "<html>maintenance</html>")
+        assert isinstance(next(failures).error, xchws.OpenFailed), "the new token, on the connection that stands"
+        assert client.status().state is xchws.State.READY
+        lost = down.result(5).error
+        assert isinstance(lost, xchws.ConnectionLost) and lost.code == 3005
+        exchange.accept_rest()
+        assert gap.result(5).channels == ("orders",)
+        assert exchange.complaints == []
+
+
+def test_ping_frames_are_answered_whatever_the_callbacks_do(make_indodax: Make) -> None:
+    with IndodaxSandbox(ping_interval=0.05, pong_grace=5) as exchange:
+        held, release = threading.Event(), threading.Event()
+
+        def slow(order: xchws.Order) -> None:
+            held.set()
+            release.wait(10)
+
+        client = make_indodax(url=exchange.url, rest_url=exchange.rest_url, on_order=slow)
+        client.start(5)
+        exchange.place("btcidr", "BUY", "1", "1")
+        assert held.wait(5)
+        before = sum(item.kind == "pong" for item in exchange.received)
+        exchange.wait_until(lambda: sum(item.kind == "pong" for item in exchange.received) >= before + 3, 10)
+        release.set()
+        client.stop()
+        assert {} not in exchange.messages, "that would be the pong of the other mode"
+        assert exchange.complaints == [] and exchange.opened == 1
+
+
 def test_application_pings_are_answered(make_indodax: Make) -> None:
     with IndodaxSandbox(ping_interval=0.1, pong_timeout=5) as exchange:
         plain = exchange.url.split("?")[0]

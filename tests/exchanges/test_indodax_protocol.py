@@ -466,6 +466,21 @@ def test_a_refresh_without_an_answer_renews_the_connection() -> None:
     assert words(protocol.received(push(order()), due)) == ["Order NEW"]
 
 
+def test_a_refresh_that_is_answered_late_holds_all_the_same() -> None:
+    protocol = refreshing()
+    only(protocol.wake(protocol.deadline() or 0.0), Renew)
+    outputs = protocol.received(b'{"id":3,"refresh":{"expires":true,"ttl":86000}}', 86020.0)
+    assert outputs == [Expiry(86020.0 + 86000)]
+    assert protocol.deadline() == 86020.0 + 86000 - 900
+    assert isinstance(only(protocol.received(b'{"id":3,"refresh":{}}', 86021.0), Failure).error, ProtocolError)
+
+
+def test_a_refresh_that_is_refused_late_renews_no_less() -> None:
+    protocol = refreshing()
+    only(protocol.wake(protocol.deadline() or 0.0), Renew)
+    only(protocol.received(error_reply(3, 109), 86020.0), Renew)
+
+
 def test_a_fetch_that_fails_is_tried_again_and_touches_nothing() -> None:
     protocol = subscribed()
     now = protocol.deadline()

@@ -274,6 +274,14 @@ def test_a_trade_is_told_once_over_all_connections() -> None:
         assert len(of(again.received(event("trade", id=None), 2.0), Fill)) == 1
 
 
+def test_a_trade_between_two_own_orders_is_two_executions() -> None:
+    protocol = ready()
+    fills = [only(protocol.received(event("trade", order_id=number), 1.0), Fill) for number in (1, 2)]
+    assert [(fill.id, fill.order_id) for fill in fills] == [("91002", "1"), ("91002", "2")]
+    for number in (1, 2):
+        assert protocol.received(event("trade", order_id=number), 1.0) == []
+
+
 def test_a_trade_without_price_and_volume_is_refused() -> None:
     assert "price" in str(failure(event("trade", price=..., volume=None)))
 

@@ -91,6 +91,7 @@ class IndodaxProtocol(Protocol):
         self._fills = memory.fills.view()
         self._number = 0
         self._pending: Dict[int, Tuple[str, float]] = {}  # command number -> verb, deadline
+        self._overdue: Dict[int, str] = {}  # command number -> verb; its answer may come yet
         self._ready = False
         # What came before the reply to subscribe.
         self._early: List[Tuple[centrifugo.Publication[Any], str, bytes]] = []
@@ -217,7 +218,7 @@ class IndodaxProtocol(Protocol):
             return self._push(reply.push, piece, now)
         if not reply.id:
             return self._ping(reply, piece)
-        verb, _ = self._pending.pop(reply.id, ("", 0.0))
+        verb, _ = self._pending.pop(reply.id, (self._overdue.pop(reply.id, ""), 0.0))
         if not verb:
             return [self.unreadable(piece, "an answer to nothing that was asked")]
         if verb == "connect":
@@ -356,6 +357,7 @@ class IndodaxProtocol(Protocol):
             if now >= by:
                 del self._pending[number]
                 if verb == "refresh":
+                    self._overdue[number] = verb
                     return [Renew("refresh was not answered")]
                 return [Close(Silent(f"{NAME}: no answer to {verb} within {_REPLY:g} s", exchange=NAME))]
         if self._refresh_at is not None and now >= self._refresh_at:

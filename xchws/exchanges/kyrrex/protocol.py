@@ -346,7 +346,8 @@ class KyrrexProtocol(Protocol):
         outputs: List[Output] = []
         if unread:
             outputs.append(self.unreadable(packet.data, f"{name}: cannot read {', '.join(sorted(unread))}"))
-        if not isinstance(event, Fill) or self._trades.is_new(event.id):
+        # A trade between two orders of the account is two executions with one number.
+        if not isinstance(event, Fill) or self._trades.is_new(event.order_id, event.id):
             outputs.append(event)
         return outputs
 
