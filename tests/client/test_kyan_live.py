@@ -476,6 +476,19 @@ def test_an_answer_that_is_lost(rough: KyanSandbox, make: Make) -> None:
     assert [text for text in rough.complaints if text not in rough.remarks] == []
 
 
+def test_a_line_that_was_never_quiet_falls_silent(kyan: KyanSandbox, make: Make) -> None:
+    client = make(ping_interval=0.2, ping_timeout=0.2)
+    client.start(5)
+    client.subscribe_index_price("ETH_USDC").wait(5)
+    kyan.wait_until(lambda: any(item.kind == "ping" for item in kyan.received))
+    told = client.expect(models.IndexPrice)
+    kyan.index_price("ETH_USDC", "4200")  # comes after the answer to that ping
+    told.result(5)
+    down = client.expect(xchws.Disconnected)
+    kyan.stall()
+    assert isinstance(down.result(5).error, xchws.Silent)
+
+
 def test_an_answer_that_is_lost_but_its_events_come(kyan: KyanSandbox, make: Make) -> None:
     client = make()
     client.start(5)

@@ -226,10 +226,13 @@ def test_a_peer_that_is_not_known_to_answer_pings_is_held_to_it_once_it_has() ->
     actor = Actor()
     actor.answers_pings = False
     link = ready(actor)
-    assert link.wake(120.0) == [Send(b"", frames.PING)]
+    link.received([], 100.5)
+    assert link.deadline() == link.ready_at, "it is asked at once, for a busy line would never be"
+    assert link.wake(100.5) == [Send(b"", frames.PING)]
     assert link.deadline() is None
     assert link.wake(10_000.0) == []
     link.received([frames.Pong(b"")], 10_001.0)
+    assert link.deadline() == 10_021.0, "it is asked once"
     assert link.wake(10_021.0) == [Send(b"", frames.PING)]
     assert link.deadline() == 10_031.0
     assert isinstance(error_of(link.wake(10_031.0)).error, Silent)

@@ -71,6 +71,7 @@ class Link:
         self._ping_timeout = ping_timeout if ping_interval is not None else None
         self._pinged_at: Optional[float] = None
         self._ponged = False
+        self._asked = False
         self._verbatim = verbatim
 
     @property
@@ -214,6 +215,8 @@ class Link:
     def _ping_due(self) -> Optional[float]:
         if self._ping_interval is None or self._pinged_at is not None or not self.protocol.pings:
             return None
+        if not self._asked and self.ready_at is not None and not self.protocol.answers_pings:
+            return self.ready_at  # however busy the line is: should it fall silent, it must be known what that means
         return self.heard + self._ping_interval
 
     @property
@@ -226,8 +229,12 @@ class Link:
         """Ask for a sign of life now, however quiet it may be for how long, where pings are in use."""
         if self._ping_due() is None:
             return []
+        return [self._ping(now)]
+
+    def _ping(self, now: float) -> Send:
         self._pinged_at = now
-        return [Send(b"", frames.PING)]
+        self._asked = True
+        return Send(b"", frames.PING)
 
     def _silent_by(self) -> Optional[float]:
         limits = []
@@ -257,8 +264,7 @@ class Link:
         outputs: List[Output] = []
         ping_due = self._ping_due()
         if ping_due is not None and now >= ping_due:
-            self._pinged_at = now
-            outputs.append(Send(b"", frames.PING))
+            outputs.append(self._ping(now))
         if protocol_due is not None and now >= protocol_due:
             outputs += self._guarded(self.protocol.wake, now)
         return outputs
