@@ -117,7 +117,7 @@ def test_subscriptions_go_out_one_at_a_time_in_order() -> None:
     assert len(sent(protocol.subscribe(TICKER, 0.0))) == 1
     assert protocol.subscribe(BOOK, 0.0) == []
     assert protocol.subscribe(TRADES, 0.0) == []
-    assert isinstance(only(protocol.received(text(TICK), 0.0), Ticker), Ticker)
+    only(protocol.received(text(LEVEL), 0.0), BookLevel)
     outputs = protocol.received(success(TICKER), 1.0)
     assert outputs[0] == Accepted(TICKER)
     assert [message["channel"] for message in sent(outputs)] == ["order_book"]
@@ -147,16 +147,35 @@ def test_an_error_of_another_form_answers_all_the_same(message: Any) -> None:
     only(protocol.received(b'{"type":"error"}', 1.0), Refused)
 
 
-def test_no_answer_is_told_and_data_are_no_answer() -> None:
+def test_no_answer_is_told_and_other_data_are_no_answer() -> None:
     protocol = opened()
     protocol.subscribe(TICKER, 3.0)
     due = protocol.deadline()
     assert due is not None
     assert 8.0 <= due <= 13.0
-    only(protocol.received(text(TICK), 4.0), Ticker)
+    only(protocol.received(text(LEVEL), 4.0), BookLevel)
+    only(protocol.received(text({**TICK, "pair": "ETH/UAH"}), 4.0), Ticker)
     assert protocol.deadline() == due
     assert protocol.wake(due - 0.001) == []
     assert protocol.wake(due) == [Unanswered(TICKER)]
+
+
+@pytest.mark.parametrize("answer", [success(TICKER), ERROR, None])
+def test_data_before_the_answer_show_that_the_subscription_stands(answer: Optional[bytes]) -> None:
+    protocol = opened()
+    protocol.subscribe(TICKER, 0.0)
+    protocol.subscribe(BOOK, 0.0)
+    accepted, ticker = protocol.received(text(TICK), 1.0)
+    assert accepted == Accepted(TICKER) and isinstance(ticker, Ticker), "a Gap is told before the first event after it"
+    only(protocol.received(text(TICK), 2.0), Ticker)
+    due = protocol.deadline()
+    assert due is not None and due > 2.0, "the next one waits for the answer still: answers have no names"
+    outputs = protocol.wake(due) if answer is None else protocol.received(answer, 3.0)
+    assert [message["channel"] for message in sent(outputs)] == ["order_book"]
+    told = [type(output) for output in outputs if not isinstance(output, Send)]
+    assert told == {success(TICKER): [Accepted], ERROR: [Refused], None: []}[answer]
+    again = protocol.subscribe(TICKER, 20.0)
+    assert again == ([] if answer == ERROR else [Accepted(TICKER)])
 
 
 def test_where_one_is_not_answered_the_others_have_their_turn() -> None:

@@ -71,6 +71,7 @@ class RichamsterProtocol(Protocol):
         self._token_tries = 0
         self._asked: Optional[Topic] = None  # the one that is being subscribed
         self._answer_by = 0.0
+        self._begun = False  # and whose data come already
         self._fetching = False
         self._sent: Set[Topic] = set()  # what the exchange has been asked for on this connection, and has not refused
         self._joined: Set[Asking] = set()  # what it has said yes to: that is not asked for twice on one connection
@@ -120,6 +121,7 @@ class RichamsterProtocol(Protocol):
 
     def _ask(self, topic: Topic, token: Optional[str], now: float) -> Send:
         self._answer_by = now + _REPLY
+        self._begun = False
         self._sent.add(topic)
         message = {"channel": self._wire_channel(topic), "pair": topic.parameters[0]}
         if token is not None:
@@ -169,7 +171,7 @@ class RichamsterProtocol(Protocol):
             self._fetching = False
             text = f"{NAME}: the token function did not return within {_TOKEN_WAIT:g} s, for {topic.name!r}"
             return [Refused(topic, SubscriptionRejected(text, exchange=NAME)), *self._next(now)]
-        if topic in self._muted:
+        if topic in self._muted or self._begun:
             return self._next(now)
         # Should the session give it up instead of the connection, the others must have their turn.
         return [Unanswered(topic), *self._next(now)]
@@ -207,6 +209,7 @@ class RichamsterProtocol(Protocol):
             self._joined.add(self._asking(topic))
         else:
             self._sent.discard(topic)
+            self._joined.discard(self._asking(topic))
         if topic in self._muted:
             return self._next(now)
         if success:
@@ -253,7 +256,15 @@ class RichamsterProtocol(Protocol):
         return any(topic.channel == channel and (not known or topic.parameters[0] == pair) for topic in self._sent)
 
     def _unless_muted(self, channel: str, wire: Wire, event: Output) -> List[Output]:
-        return [] if Topic(channel, (wire.pair,)) in self._muted else [event]
+        topic = Topic(channel, (wire.pair,))
+        if topic in self._muted:
+            return []
+        if topic != self._asked or self._fetching or self._begun:
+            return [event]
+        # The answer is late, but what comes shows that the subscription stands: a Gap must be told before this event.
+        self._begun = True
+        self._joined.add(self._asking(topic))
+        return [Accepted(topic), event]
 
 
 def _has_range(wire: Wire) -> bool:
