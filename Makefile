@@ -18,13 +18,14 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-lowest test-all lint format clean
+.PHONY: help demo test test-lowest test-all compare-reliability lint format clean
 
 help:
 	@echo "make demo         the five clients against simulated exchanges on this machine, no key needed"
 	@echo "make test         the whole suite, with coverage"
 	@echo "make test-lowest  the suite with the lowest version of every dependency, on the oldest Python found"
 	@echo "make test-all     the suite on every Python from 3.9 on that is found"
+	@echo "make compare-reliability  everyday faults put to xchws and to its peers from PyPI; writes docs/comparison.md"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       lets ruff lay out the code"
 	@echo "make clean        removes everything that these have made"
@@ -44,6 +45,11 @@ test-lowest:
 
 test-all:
 	.ci/test-all $(PARALLEL) $(PYTEST_ARGS)
+
+# Not in CI: it installs other libraries, each into an environment of its own below .venvs, and takes some seven minutes.
+compare-reliability:
+	@.ci/venv $(VENV) sandbox test test,lint
+	$(BIN)/python -m benchmarks.reliability.compare $(COMPARE)
 
 lint:
 	@.ci/venv $(VENV) test,lint

@@ -1,0 +1,1 @@
+"""How the scripted server speaks, one file for each exchange."""
