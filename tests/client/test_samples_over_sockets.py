@@ -32,10 +32,11 @@ def sample(vendor: str, name: str) -> str:
 
 
 def test_every_sample_goes_over_a_socket() -> None:
-    trees = [ast.parse(path.read_text("utf-8")) for path in Path(__file__).parent.glob("test_samples_*.py")]
-    named = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    assert {path.stem for path in SAMPLES.glob("*/*.json")} <= named
-    assert {path.name for path in SAMPLES.iterdir() if path.is_dir()} <= named
+    tree = ast.parse(Path(__file__).read_text("utf-8"))
+    named = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    # The others have a file of their own.
+    vendors = {path.name for path in SAMPLES.iterdir() if path.is_dir()} - {"finery", "kyan"}
+    assert vendors | {path.stem for vendor in vendors for path in (SAMPLES / vendor).glob("*.json")} <= named
 
 
 @contextmanager
