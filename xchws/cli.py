@@ -41,16 +41,48 @@ _BARE = re.compile(r'[^"\s\x00-\x20\x7f-\U0010ffff]+')  # text that needs no quo
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the command with these arguments (None: the process's own); its exit status."""
     try:
+        status = _obey(arguments)
+        if sys.stdout is not None:  # it is None where the program was started without one
+            sys.stdout.flush()  # now, for when Python ends nobody would hear of a failure
+    except BrokenPipeError:
+        _drop_output()  # whoever read has read enough
+        return 0
+    except OSError as error:  # the clients' own are XchwsErrors: this is the output's, or a simulated exchange's
+        _drop_output()
+        _complain(f"xchws: {error.strerror or error}")
+        return 1
+    return status
+
+
+def _obey(arguments: Optional[Sequence[str]]) -> int:
+    try:
         status = _command.main(arguments, prog_name="xchws", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _complain(error.format_message(), error)
         return error.exit_code
     except xchws.XchwsError as error:
-        click.echo(f"xchws: {error}", err=True)
+        _complain(f"xchws: {error}")
         return 1
     except click.Abort:
         return _INTERRUPTED
+    except SystemExit:
+        raise BrokenPipeError from None  # all that click makes a SystemExit of, in this mode
     return status if isinstance(status, int) else 0
+
+
+def _complain(text: str, shown: Optional[click.ClickException] = None) -> None:
+    try:
+        if shown is not None:
+            shown.show()
+        else:
+            click.echo(text, err=True)
+    except OSError:
+        pass  # nobody is there to be told: the exit status says it
+
+
+def _drop_output() -> None:
+    """What is left in the buffer must not come up again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _quietly(act: Callable[[], int]) -> int:
@@ -60,9 +92,27 @@ def _quietly(act: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has read enough. What is left in the buffer must not come up again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+
+
+class _Seconds(click.ParamType):  # type: ignore[type-arg]  # it takes none before click 8.2
+    """A duration; nan is none, and neither is what is longer than anybody waits."""
+
+    name = "seconds"
+
+    def __init__(self, least: float, most: float) -> None:
+        self._least = least
+        self._most = most
+
+    def convert(self, value: Any, parameter: Optional[click.Parameter], context: Optional[click.Context]) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if not self._least <= seconds <= self._most:
+            self.fail(f"a number of seconds from {self._least:g} to {self._most:g}, not {value!r}.", parameter, context)
+        return seconds
 
 
 @click.group(name="xchws")
@@ -77,7 +127,7 @@ def _command() -> None:
 @_command.command("demo")
 @click.option(
     "--duration",
-    type=click.FloatRange(min=1, max=600),
+    type=_Seconds(1, 600),
     default=8.0,
     show_default=True,
     help="Seconds that the markets live; connecting and ending come on top.",
@@ -115,25 +165,7 @@ def _sandbox(arguments: Tuple[str, ...]) -> int:
 
 
 def _for_each_pair(client: Any, channel: str, pairs: Sequence[str]) -> List[xchws.Subscription]:
-    if not pairs:
-        raise click.UsageError("which pair? Give one or more: --pair BTC/UAH --pair ETH/UAH")
     return [getattr(client, f"subscribe_{channel}")(pair) for pair in pairs]
-
-
-def _indodax_channel(client: Any, channel: str, pairs: Sequence[str]) -> List[xchws.Subscription]:
-    if channel == "summary":
-        return [client.subscribe_summary()]
-    if not pairs:
-        raise click.UsageError("which pair? Give one or more: --pair btcidr --pair ethidr")
-    return [getattr(client, f"subscribe_{channel}")(pair) for pair in pairs]
-
-
-def _each_feed(client: Any, channel: str, instruments: Sequence[str]) -> List[xchws.Subscription]:
-    if channel not in ("order_book", "global_order_book"):
-        return [getattr(client, f"subscribe_{channel}")()]
-    if not instruments:
-        raise click.UsageError("which instrument? Give one or more: --instrument BTC-EUR --instrument ETH-USD")
-    return [getattr(client, f"subscribe_{channel}")(instrument) for instrument in instruments]
 
 
 def _with_query(client: Any, channel: str, entries: Sequence[str]) -> List[xchws.Subscription]:
@@ -156,8 +188,9 @@ class Listener:
         summary: for the help.
         arguments: which arguments of the class are options; credentials never are, they would show in the process list.
         channels: what can be subscribed; default_channels: what is, unless --channel says otherwise.
+        whole: those of them that are of no pair.
         subscribe: called with the client, a channel and the pairs; subscribes and returns the subscriptions.
-        pair: what the option for a pair is called; pair_example: one, for the help.
+        pair: what the option for a pair is called; pair_examples: two, for the help.
     """
 
     client: Callable[..., xchws.Client]
@@ -165,9 +198,10 @@ class Listener:
     arguments: Tuple[str, ...]
     channels: Tuple[str, ...] = ()
     default_channels: Tuple[str, ...] = ()
+    whole: Tuple[str, ...] = ()
     subscribe: Callable[[Any, str, Sequence[str]], List[xchws.Subscription]] = _for_each_pair
     pair: str = "pair"
-    pair_example: str = "BTC/UAH"
+    pair_examples: Tuple[str, str] = ("BTC/UAH", "ETH/UAH")
 
 
 LISTENERS = {
@@ -190,9 +224,19 @@ LISTENERS = {
             "combined",
         ),
         default_channels=("orders", "positions"),
-        subscribe=_each_feed,
+        whole=(
+            "orders",
+            "positions",
+            "limits",
+            "global_limits",
+            "settlements",
+            "settlement_transactions",
+            "settlement_requests",
+            "instruments",
+            "combined",
+        ),
         pair="instrument",
-        pair_example="BTC-EUR",
+        pair_examples=("BTC-EUR", "ETH-USD"),
     ),
     "indodax": Listener(
         xchws.Indodax,
@@ -205,8 +249,8 @@ LISTENERS = {
         ("environment", "url", "token"),
         channels=("ticks", "summary", "trades", "order_book"),
         default_channels=("trades",),
-        subscribe=_indodax_channel,
-        pair_example="btcidr",
+        whole=("summary",),
+        pair_examples=("btcidr", "ethidr"),
     ),
     "kyan": Listener(
         xchws.Kyan,
@@ -217,7 +261,7 @@ LISTENERS = {
         default_channels=("trade",),
         subscribe=_with_query,
         pair="query",
-        pair_example="pair=ETH_USDC",
+        pair_examples=("pair=ETH_USDC", "direction=buy"),
     ),
     "kyrrex": Listener(
         xchws.Kyrrex,
@@ -270,7 +314,7 @@ def _subcommand(name: str, listener: Listener) -> click.Command:
             click.Option(
                 [f"--{listener.pair}", "pairs"],
                 multiple=True,
-                help=f"{listener.pair.capitalize()}, such as {listener.pair_example}; may be given again.",
+                help=f"{listener.pair.capitalize()}, such as {listener.pair_examples[0]}; may be given again.",
             ),
             click.Option(
                 ["--channel", "channels"],
@@ -287,7 +331,7 @@ def _subcommand(name: str, listener: Listener) -> click.Command:
             help="Only these events, named as the client's on_..., several with commas: "
             f"{', '.join(_hooks(listener))}. All data, {', '.join(_CONNECTION_HOOKS)} by default.",
         ),
-        click.Option(["--duration"], type=click.FloatRange(min=0, min_open=True), help="End after so many seconds."),
+        click.Option(["--duration"], type=_Seconds(0.001, 1e9), help="End after so many seconds."),
         click.Option(["--count"], type=click.IntRange(min=1), help="End after so many lines."),
     ]
 
@@ -314,14 +358,19 @@ def _run(
         heard.setLevel(logging.WARNING)
         logging.getLogger("xchws").addHandler(heard)
     _check("--channel", channels, listener.channels)
+    channels = channels or listener.default_channels
+    _check_pairs(listener, channels, pairs)
     try:
         client = listener.client(**{name: value for name, value in arguments.items() if value is not None})
         if xchws.Message in classes:
             client.on_message(lambda message: None)  # a client makes Messages only where somebody registers for them
         stream = client.events(Event, timeout=min(_TICK, duration or _TICK))
         subscriptions: List[xchws.Subscription] = []
-        for channel in channels or listener.default_channels:
-            subscriptions += listener.subscribe(client, channel, pairs)
+        for channel in channels:
+            if channel in listener.whole:
+                subscriptions.append(getattr(client, f"subscribe_{channel}")())
+            else:
+                subscriptions += listener.subscribe(client, channel, pairs)
     except xchws.ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     redact = client._exchange.secrets.redact  # what the exchange said in its own words might repeat a secret
@@ -343,6 +392,18 @@ def _run(
                 if all(subscription.state == "refused" for subscription in subscriptions):
                     raise event.error
     return 0
+
+
+def _check_pairs(listener: Listener, channels: Sequence[str], pairs: Sequence[str]) -> None:
+    takers = [channel for channel in channels if channel not in listener.whole]
+    if takers and not pairs and listener.subscribe is _for_each_pair:
+        examples = " ".join(f"--{listener.pair} {example}" for example in listener.pair_examples)
+        raise click.UsageError(f"which {listener.pair}? Give one or more: {examples}")
+    if pairs and not takers:
+        those = ", ".join(channel for channel in listener.channels if channel not in listener.whole)
+        raise click.UsageError(
+            f"--{listener.pair}: the channels {', '.join(channels)} are of none; add --channel and one of {those}"
+        )
 
 
 def _hooks(listener: Listener) -> Dict[str, Type[Event]]:

@@ -76,6 +76,9 @@ class Run:
         """Stop its client and wait for its end; the errors that it ended with and nobody has been told of."""
         client = self._names.get("client")
         if client is not None:
+            deadline = clock.monotonic() + WAIT
+            while client._answers and clock.monotonic() < deadline:  # what an order became may be told before its reply
+                threading.Event().wait(_TICK)
             assert client.stop(WAIT)
         self._thread.join(WAIT)
         assert not self._thread.is_alive(), "the block does not end"

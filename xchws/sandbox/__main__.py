@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import threading
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from .catalogue import ENTRIES, MissingExtra
 
@@ -13,8 +14,8 @@ HISTORY = 10_000  # events and messages kept; a command may run for weeks
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run the command; its exit status: 0 after Ctrl-C or --duration, 1 for a missing extra or a taken port, 2 for
-    wrong arguments."""
+    """Run the command; its exit status: 0 after Ctrl-C, --duration or a closed pipe, 1 for a missing extra, a taken port or
+    an output that cannot be written, 2 for wrong arguments."""
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as end:
@@ -29,19 +30,32 @@ def main(argv: Optional[List[str]] = None) -> int:
         print(missing, file=sys.stderr)
         return 1
     try:
-        exchange.start()
-        print(f"{entry.summary}, simulated")
-        print("\n".join(exchange.instructions()), flush=True)
-        if arguments.rate > 0:
-            exchange.run(arguments.rate)
-        threading.Event().wait(arguments.duration)
-    except OSError as error:
-        print(f"port {arguments.port or arguments.rest_port}: {error.strerror}", file=sys.stderr)
-        return 1
+        return _run(exchange, entry.summary, arguments)
     except KeyboardInterrupt:
-        pass
+        return 0
     finally:
         exchange.close()
+
+
+def _run(exchange: Any, summary: str, arguments: argparse.Namespace) -> int:
+    try:
+        exchange.start()
+    except OSError as error:
+        ports = [str(port) for port in (arguments.port, getattr(arguments, "rest_port", 0)) if port]
+        print(f"port {' or '.join(ports) or 0}: {error.strerror}", file=sys.stderr)
+        return 1
+    try:
+        print(f"{summary}, simulated")
+        print("\n".join(exchange.instructions()), flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest must not come up when Python ends
+        if isinstance(error, BrokenPipeError):
+            return 0  # whoever read has read enough
+        print(f"the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+    if arguments.rate > 0:
+        exchange.run(arguments.rate)
+    threading.Event().wait(arguments.duration)
     return 0
 
 
@@ -55,17 +69,36 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--port", type=_port, default=0, help="of the WebSocket (default: any free one)")
         if entry.rest:
             command.add_argument("--rest-port", type=_port, default=0, help="of the REST endpoint (likewise)")
-        command.add_argument("--rate", type=float, default=2.0, help="events per second (default: 2; 0: none)")
-        command.add_argument("--seed", type=int, help="makes the events repeatable")
-        command.add_argument("--duration", type=float, help="seconds to run (default: until Ctrl-C)")
+        command.add_argument("--rate", type=_rate, default=2.0, help="events per second (default: 2; 0: none)")
+        command.add_argument("--seed", type=_seed, help="makes the events repeatable")
+        command.add_argument("--duration", type=_duration, help="seconds to run (default: until Ctrl-C)")
     return parser
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return port
+    return int(_number(text, int, 65_535, "a port is a whole number from 0 to 65535"))
+
+
+def _seed(text: str) -> int:
+    return int(_number(text, int, 2**63, "a seed is a whole number from 0 on"))
+
+
+def _rate(text: str) -> float:
+    return _number(text, float, 10_000, "a rate is a number of events per second from 0 to 10000")
+
+
+def _duration(text: str) -> float:
+    return _number(text, float, 1e9, "a duration is a number of seconds from 0 to 1000000000")
+
+
+def _number(text: str, kind: Callable[[str], float], most: float, words: str) -> float:
+    try:
+        number = kind(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= most:
+        raise argparse.ArgumentTypeError(f"{words}, not {text!r}")
+    return number
 
 
 if __name__ == "__main__":
