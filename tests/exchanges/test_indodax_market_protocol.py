@@ -332,6 +332,15 @@ def test_an_acknowledgement_without_offset_is_an_unknown_pair(topic: Topic) -> N
     assert sent([send]) == [{"method": 2, "params": {"channel": topic.channel}, "id": 3}]
 
 
+def test_an_acknowledgement_without_offset_of_what_has_just_spoken_is_none() -> None:
+    protocol = opened()
+    protocol.subscribe(TRADES, 0.0)
+    assert protocol.received(text(push(TRADES, [trade_row(1)], 1)), 0.0) == []
+    accepted, trade = protocol.received(text(ack(2, offset=None)), 0.0)
+    assert accepted == Accepted(TRADES)
+    assert isinstance(trade, MarketTrade)
+
+
 def test_a_known_channel_whose_history_the_server_lost_is_no_unknown_pair() -> None:
     memory = MarketMemory()
     subscribed(TRADES, memory=memory)

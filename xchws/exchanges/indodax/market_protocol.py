@@ -27,14 +27,13 @@ from xchws.events import Data, Failure, Other
 from xchws.exchanges.indodax import centrifugo_v1 as centrifugo
 from xchws.exchanges.indodax import market_models as models
 from xchws.exchanges.indodax.centrifugo import ALREADY_SUBSCRIBED, TEMPORARY, TOKEN_REFUSED, Error, pieces
-from xchws.exchanges.indodax.channels import Channel, Positions, Stage, Telling, replay_of
+from xchws.exchanges.indodax.channels import Channel, Positions, Stage, Telling
+from xchws.exchanges.indodax.market_feed import MarketFeed
 from xchws.exchanges.indodax.models import NAME
 from xchws.sansio.actions import (
-    Accepted,
     Close,
     Expiry,
     Interrupted,
-    Missed,
     Output,
     Ready,
     Refused,
@@ -48,7 +47,6 @@ from xchws.sansio.trust import Trust
 _REPLY = 10.0  # seconds for an answer to a command
 _RETRY_FIRST, _RETRY_LAST = 1.0, 30.0  # seconds between tries of a subscription that the server puts off
 _DOUBLINGS = 8  # of that time; more change nothing
-_MEND_LAST = 60.0  # seconds at most between two tries to get what is missing, where they are in vain
 _LONGEST = 10**9  # seconds; a number beyond is as good as never, and one far beyond is no float
 _QUIET = 60.0  # seconds: the server pings every 25 s (Centrifugo's default), so two are missing by then
 _SLOWLY = 30.0  # seconds before a reconnect that the server advises against
@@ -79,6 +77,7 @@ class IndodaxMarketProtocol(Protocol):
         super().__init__(secrets)
         self._token = token
         self._memory = memory
+        self._feed = MarketFeed(memory.positions, self._leave, self.unreadable)
         self._number = 0
         self._pending: Dict[int, Tuple[Optional[Channel], float]] = {}  # command -> channel (None: connect), deadline
         self._abandoned: Set[int] = set()  # commands whose answer is not waited for any more
@@ -127,9 +126,12 @@ class IndodaxMarketProtocol(Protocol):
                     parameters["epoch"] = channel.from_.epoch
             return [self._command(centrifugo.SUBSCRIBE, parameters, channel, now)]
         if not channel.wanted and channel.stage is Stage.JOINED:
-            channel.stage = Stage.LEAVING
-            return [self._command(centrifugo.UNSUBSCRIBE, {"channel": name}, channel, now)]
+            return [self._leave(channel, now)]
         return []
+
+    def _leave(self, channel: Channel, now: float) -> Send:
+        channel.stage = Stage.LEAVING
+        return self._command(centrifugo.UNSUBSCRIBE, {"channel": channel.topic.channel}, channel, now)
 
     # -------------------------------------------------------------------------------------------------------- messages
 
@@ -177,71 +179,7 @@ class IndodaxMarketProtocol(Protocol):
             return [self._other(name or "unknown", piece)]
         if not channel.wanted:
             return []  # it was on its way when the channel was left
-        telling = Telling(publication, piece)
-        if channel.stage is Stage.JOINED:
-            return self._live(channel, telling, now)
-        if channel.stage is Stage.JOINING:
-            channel.early.append(telling)
-        else:
-            self._memory.positions.hold(name, telling)
-        return []
-
-    def _live(self, channel: Channel, telling: Telling, now: float) -> List[Output]:
-        """A publication in its turn. Centrifugo counts by one, so a jump is a loss; what was told here is a double, and what
-        is older than the subscription can only be of a stream that has begun anew.
-        """
-        offset, last = telling.offset, channel.last
-        if not offset:
-            channel.last = None  # one that cannot be counted: the next one says where the stream stands
-            return self._told(channel, telling)
-        outputs: List[Output] = []
-        if last is not None and offset != last + 1:
-            if channel.floor <= offset <= last:
-                return []
-            if channel.epoch and now >= channel.mend_from:
-                return self._mend(channel, telling, now)
-            if offset <= last:
-                if channel.epoch:
-                    return []  # the server has been asked, and knows of no other stream
-                self._memory.positions.forget(channel.topic.channel)
-                channel.floor = offset - 1
-            outputs.append(Missed((channel.topic.name,), channel.whole_until))
-        self._advance(channel, offset, now)
-        return outputs + self._told(channel, telling)
-
-    def _mend(self, channel: Channel, telling: Telling, now: float) -> List[Output]:
-        """Something is missing before this one: leave the channel, and have what is missing replayed upon joining it again."""
-        channel.stage = Stage.LEAVING
-        channel.mending = True
-        self._memory.positions.hold(channel.topic.channel, telling)
-        leave = self._command(centrifugo.UNSUBSCRIBE, {"channel": channel.topic.channel}, channel, now)
-        return [Interrupted(channel.topic, channel.whole_until), leave]
-
-    def _advance(self, channel: Channel, offset: int, now: float) -> None:
-        channel.last = offset
-        channel.whole_until = now
-        self._memory.positions.note(channel.topic.channel, channel.epoch, offset)
-
-    def _told(self, channel: Channel, telling: Telling) -> List[Output]:
-        outputs: List[Output] = [self.unreadable(telling.text, telling.flaw)] if telling.flaw else []
-        publication = telling.publication
-        if publication is None:
-            return outputs
-        # Where there is no data, `raw` is what there is.
-        path = telling.path[:-1] if publication.data is centrifugo.NULL else telling.path
-        place = models.Place(channel.topic.channel, publication.offset or None, telling.wire, path)
-        for one in models.read(publication.data, place):
-            outputs.append(self.unreadable(one.text, one.why) if isinstance(one, models.Unread) else one)
-        return outputs
-
-    def _given_up(self, channel: Channel) -> List[Output]:
-        """The subscription will not be: what came for it and waits for what is missing before it is told now."""
-        came = [*self._memory.positions.release(channel.topic.channel), *channel.early]
-        channel.early = []
-        outputs: List[Output] = [Missed((channel.topic.name,), channel.whole_until)] if came and channel.mending else []
-        for telling in came:
-            outputs += self._told(channel, telling)
-        return outputs
+        return self._feed.came(channel, Telling(publication, piece), now)
 
     def _ended(self, name: str, again: bool, piece: bytes) -> List[Output]:
         """The server ended a subscription."""
@@ -256,7 +194,7 @@ class IndodaxMarketProtocol(Protocol):
         channel.stage = Stage.AWAY
         if again:
             return [Interrupted(channel.topic)]
-        outputs = self._given_up(channel)
+        outputs = self._feed.given_up(channel)
         self._dismiss(channel)
         text = f"{NAME}: the server ended the subscription {channel.topic.name!r} for good"
         return [*outputs, Refused(channel.topic, SubscriptionRejected(text, exchange=NAME))]
@@ -326,7 +264,7 @@ class IndodaxMarketProtocol(Protocol):
             channel.tries = min(channel.tries + 1, _DOUBLINGS)
             text = f"{NAME}: {topic.name!r} is put off: {error.code} {said}"
             return [Failure(error=ExchangeError(text, code=error.code, message=said, exchange=NAME), exchange=NAME)]
-        outputs = self._given_up(channel)
+        outputs = self._feed.given_up(channel)
         self._dismiss(channel)
         text = f"{NAME}: {topic.name!r} is refused: {error.code} {said}{_HINTS.get(error.code, '')}"
         return [*outputs, Refused(topic, SubscriptionRejected(text, code=error.code, message=said, exchange=NAME))]
@@ -336,11 +274,8 @@ class IndodaxMarketProtocol(Protocol):
         channel.stage = Stage.JOINED
         if not channel.wanted:
             return self._pursue(channel, now)
-        channel.epoch = "" if channel.from_ is None else channel.from_.epoch
-        channel.last = None
-        came = [*self._memory.positions.release(channel.topic.channel), *channel.early]
-        channel.floor = 0
-        return [Accepted(channel.topic), *self._caught_up(channel, False, came, now)]
+        channel.tries = 0
+        return self._feed.joined_before(channel, now)
 
     def _joined(
         self, channel: Channel, answer: centrifugo.Reply[centrifugo.SubscribeResult], piece: bytes, now: float
@@ -349,49 +284,19 @@ class IndodaxMarketProtocol(Protocol):
         if not channel.wanted:
             return self._pursue(channel, now)
         topic, asked, result = channel.topic, channel.from_, answer.result
-        told = result.offset is not None or bool({"result", "offset"} & set(answer.flaws))
+        told = result.offset is not None or bool({"result", "offset"} & set(answer.flaws)) or bool(channel.early)
         if asked is None and not told and topic.channel.startswith(models.NAMESPACES):
             # A pair that does not exist is acknowledged like one that does, but nothing has ever been published there. A
             # channel that is known from before is not doubted: a server that has lost its history has no offset either.
-            outputs = self._given_up(channel)
+            outputs = self._feed.given_up(channel)
             self._dismiss(channel)
             text = (
                 f"{NAME}: {topic.name!r} is acknowledged without an offset: nothing was ever published there; "
                 'is it a pair of the exchange, in the form "btcidr"?'
             )
             return [*outputs, Refused(topic, SubscriptionRejected(text, exchange=NAME)), *self._pursue(channel, now)]
-        held = self._memory.positions.release(topic.channel)
-        replay = replay_of(asked, result, piece, held, channel.early)
-        if replay.anew:
-            self._memory.positions.forget(topic.channel)
-        channel.epoch, channel.last, channel.floor = replay.epoch, None, replay.floor
-        if result.offset is not None or result.epoch or replay.last or asked is not None:
-            self._advance(channel, replay.last, now)
-        accepted: List[Output] = [Accepted(topic, replay.recovered)]
-        for telling in replay.tellings:
-            accepted += self._told(channel, telling)
-        mended = replay.anew or (replay.recovered and bool(replay.tellings))
-        return accepted + self._caught_up(channel, mended, replay.rest, now)
-
-    def _caught_up(self, channel: Channel, mended: bool, came: Sequence[Telling], now: float) -> List[Output]:
-        """The subscription stands; `came` is what was told meanwhile and is not counted in its reply.
-
-        `mended`: if it was made anew because something was wrong with it, that was not in vain.
-        """
         channel.tries = 0
-        channel.early = []
-        if channel.mending:
-            channel.mending = False
-            channel.vain = 0 if mended else min(channel.vain + 1, _DOUBLINGS)
-            # What is lost for good once is no reason not to ask the next time; a server that counts otherwise is.
-            channel.mend_from = now + min(_MEND_LAST, 2.0**channel.vain) if channel.vain > 1 else now
-        outputs: List[Output] = []
-        for telling in came:
-            if channel.stage is Stage.JOINED:
-                outputs += self._live(channel, telling, now)
-            else:
-                self._memory.positions.hold(channel.topic.channel, telling)
-        return outputs
+        return self._feed.joined(channel, result, piece, now)
 
     # ------------------------------------------------------------------------------------------------------------ time
 
@@ -420,26 +325,17 @@ class IndodaxMarketProtocol(Protocol):
             return self._pursue(channel, now)
         outputs: List[Output] = []
         if channel.wanted:
-            outputs = [*self._left_over(channel), Unanswered(channel.topic)]
+            outputs = [*self._feed.left_over(channel), Unanswered(channel.topic)]
         # The session ends the connection, or the subscription: for that case the server is told.
         channel.stage = Stage.JOINED
         channel.wanted = False
         return outputs + self._pursue(channel, now)
 
-    def _left_over(self, channel: Channel) -> List[Output]:
-        """What came before a reply that will not come: told now, or in its place by a connection that goes on from there."""
-        early, channel.early = channel.early, []
-        if self._memory.positions.get(channel.topic.channel) is None:
-            return [output for telling in early for output in self._told(channel, telling)]
-        for telling in early:
-            self._memory.positions.hold(channel.topic.channel, telling)
-        return []
-
     # ------------------------------------------------------------------------------------------------------------ ends
 
     def ended(self) -> List[Output]:
         wanted = [channel for channel in self._channels.values() if channel.wanted]
-        return [output for channel in wanted for output in self._left_over(channel)]
+        return [output for channel in wanted for output in self._feed.left_over(channel)]
 
     def closed(self, code: int, reason: str) -> Close:
         words, reconnect = centrifugo.advice_of(code, reason)
