@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Ty
 from xchws import clock, log, process
 from xchws.backoff import Backoff
 from xchws.durations import checked_timeout, seconds
-from xchws.errors import ConfigurationError, OpenFailed, StateError, WaitTimeout, XchwsError, text_of
+from xchws.errors import ConfigurationError, OpenFailed, StateError, WaitTimeout, XchwsError
 from xchws.events import (
     Balance,
     BookLevel,
@@ -287,30 +287,37 @@ class Client:
             raise StateError(f"{name}: a stopped client cannot be started again; make a new one")
         if not self._entered.acquire(blocking=False):
             raise StateError(f"{name}: the client is started")
+        loop = None
         try:
-            loop = self._make_loop()
-        except BaseException as error:
-            self._entered.release()
-            if isinstance(error, OSError):
-                raise OpenFailed(f"{name}: no sockets are to be had: {error}", exchange=name) from error
-            raise
-        self._loop = loop
-        try:
+            loop = self._loop = self._make_loop()
             self._dispatcher.start()
             self._owner.start()
         except BaseException as error:
-            # No more threads are to be had, or Ctrl-C came. If the owner has begun all the same, the client lives.
-            if self._owner.call_off():
-                failure = XchwsError(f"{name}: the threads could not be started: {text_of(error)}", exchange=name)
-                self._finish_unbegun(failure)
-                loop.discard()
-                if isinstance(error, RuntimeError):
-                    raise failure from error
+            if loop is not None:
+                raise self._not_begun(loop, error) from None
+            self._entered.release()
+            if isinstance(error, OSError):
+                raise OpenFailed(f"{name}: no sockets are to be had: {error}", exchange=name) from error
             raise
         if self._owner.called_off:
             loop.discard()
             return False
         return True
+
+    def _not_begun(self, loop: Loop, error: BaseException) -> BaseException:
+        """The threads could not be started, or Ctrl-C came meanwhile; what is to be raised."""
+        if isinstance(error.__context__, KeyboardInterrupt):
+            error = error.__context__  # it has upset what threading was in the middle of
+        if isinstance(error, RuntimeError):
+            text = f"{self._exchange.name}: the threads could not be started: {error}"
+            failure = XchwsError(text, exchange=self._exchange.name)
+            failure.__cause__ = error
+        else:
+            failure = None
+        if self._owner.call_off():  # else the owner has begun all the same, and the client lives
+            self._finish_unbegun(failure)
+            loop.discard()
+        return failure or error
 
     def _make_loop(self) -> Loop:
         name, secrets = self._exchange.name, self._exchange.secrets
@@ -575,8 +582,15 @@ class Client:
             subscription.settle("ended", self._ended.value)
 
     def _post_subscribe(self, subscription: Subscription) -> None:
-        topic = subscription._topic
-        self._post(lambda now: self._session.subscribe(topic, now) if subscription.is_wanted else [])
+        def subscribe(now: float) -> List[Effect]:
+            if not subscription.is_wanted:
+                return []
+            want = self._session.wanted.get(subscription._topic)
+            if want is not None:
+                subscription.settle(want.state, None)  # one that was asked for twice may have missed it
+            return self._session.subscribe(subscription._topic, now)
+
+        self._post(subscribe)
 
     def _find(self, topic: Topic) -> Optional[Subscription]:
         """The subscription of this topic, if there is one."""
@@ -607,8 +621,9 @@ class Client:
         if self._loop is None:
             raise StateError(f"{name}: not started; call start() first")
         ticket = next(self._tickets)
-        answer = self._answers[ticket] = Answer()
+        answer = Answer()
         try:
+            self._answers[ticket] = answer
             # What nobody waits for any more when its turn comes is not sent.
             self._post(lambda now: self._session.request(ticket, request, now) if ticket in self._answers else [])
             if self._ended.given and self._answers.pop(ticket, None) is not None:

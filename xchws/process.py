@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
-from typing import Any, Dict, List, Protocol
+from typing import Dict, List, Protocol
 
 from xchws import clock, log
 
@@ -25,23 +25,20 @@ class _Living(Protocol):
     def _is_gone(self, deadline: float) -> bool: ...
 
 
-# To put a key in, to take one out and to copy the values are atomic; a WeakSet's iteration is not.
-_clients: Dict[int, weakref.ref[_Living]] = {}
+# To put a key in, to take one out and to copy the keys are atomic; the iteration of a WeakSet is not.
+_clients: Dict[weakref.ref[_Living], None] = {}
 
 
 def remember(client: _Living) -> None:
     """A client has been made."""
-    number = id(client)
-
-    def forget(gone: Any, clients: Dict[int, weakref.ref[_Living]] = _clients) -> None:
-        if clients.get(number) is gone:
-            clients.pop(number, None)
-
-    _clients[number] = weakref.ref(client, forget)
+    for known in list(_clients):
+        if known() is None:
+            _clients.pop(known, None)
+    _clients[weakref.ref(client)] = None
 
 
 def _living() -> List[_Living]:
-    return [client for client in (known() for known in list(_clients.values())) if client is not None]
+    return [client for client in (known() for known in list(_clients)) if client is not None]
 
 
 def _after_fork_in_child() -> None:

@@ -12,7 +12,7 @@ from typing import Callable, Optional
 from xchws import clock
 from xchws.runtime.bell import Bell, Latch
 
-_LAST_STEPS = 1.0  # seconds for what Python does in a thread after its work is done; it takes microseconds
+_LAST_STEPS = 0.25  # seconds for what Python does in a thread after its work is done; it takes microseconds
 
 
 class Strand:
@@ -54,7 +54,8 @@ class Strand:
     @property
     def works(self) -> bool:
         """Whether it has begun and not ended."""
-        return self._begins.given and self._begins.value and not self._ended.given and self._thread.is_alive()
+        # Not by Thread.is_alive(): interrupted by Ctrl-C, it takes a living thread for dead for ever after (up to Python 3.12).
+        return self._begins.given and self._begins.value and not self._ended.given
 
     def join(self, deadline: Optional[float]) -> bool:
         """Wait for its end until a monotonic instant (None: without end); whether it has ended.

@@ -80,7 +80,7 @@ def test_two_processes_that_draw_in_the_same_millisecond_draw_apart() -> None:
 
 def test_the_nonce_rises_on_many_threads() -> None:
     rising = signing.Rising()
-    threads, each = 16, 2_000
+    threads, each = 16, 500
     drawn: List[List[int]] = [[] for _ in range(threads)]
     gate = threading.Barrier(threads)
 
@@ -95,4 +95,4 @@ def test_the_nonce_rises_on_many_threads() -> None:
     for thread in running:
         thread.join(30)
     assert all(numbers == sorted(numbers) for numbers in drawn)
-    assert sorted(number for numbers in drawn for number in numbers) == list(range(1, threads * each + 1))
+    assert len({number for numbers in drawn for number in numbers}) == threads * each

@@ -9,9 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import os
-from collections import deque
-from typing import Deque, Dict, Tuple
+from typing import Dict
 
 import msgspec
 
@@ -19,44 +17,31 @@ import msgspec
 class Rising:
     """Numbers for one name that only ever rise in this process, on whatever thread they are drawn.
 
-    The number drawn last lies in a box, a deque of one. Taking it out and putting the next one in are atomic, and nobody
-    goes on without it, so the box is the lock as well: this folder decides only and imports no threads. Who finds it empty
-    looks again; it is empty for a few instructions. A forked child has boxes of its own, in case it was forked just then, and
-    goes on from where its parent was.
+    This folder decides only and imports no threads, and a lock would not do: Ctrl-C or a signal handler may interrupt the drawing
+    anywhere, and another drawing must not wait for it. So a number is claimed by the one step that puts it into a dictionary,
+    and it is good if no higher one is there by then: whoever comes later sees it, or a higher one. The lower ones are forgotten.
+    A forked child goes on from where its parent was.
     """
 
     def __init__(self) -> None:
-        self._boxes: Dict[Tuple[int, str], Deque[int]] = {}
+        self._claims: Dict[str, Dict[int, object]] = {}
 
     def draw(self, name: str, least: int) -> int:
         """The next number: `least`, or one more than the last where that is not below it."""
-        place = os.getpid(), name
-        if place not in self._boxes:
-            self._boxes.setdefault(place, deque((self._inherited(name),), maxlen=1))
-        box = self._boxes[place]
+        claims = self._claims.setdefault(name, {})
+        mine = object()
         while True:
-            try:
-                last = box.pop()
-            except IndexError:
-                continue
-            number = max(last + 1, least)
-            box.append(number)
-            return number
-
-    def _inherited(self, name: str) -> int:
-        """The last number of the process that this one was forked from; 0: there is none, or one was being drawn just then."""
-        others = [box for (pid, known), box in list(self._boxes.items()) if known == name and pid != os.getpid()]
-        return max((number for box in others for number in box), default=0)
+            number = max(max(list(claims), default=0) + 1, least)
+            if claims.setdefault(number, mine) is mine and max(list(claims), default=0) == number:
+                break
+        for older in list(claims):
+            if older < number:
+                claims.pop(older, None)
+        return number
 
     def passed(self, name: str, number: int) -> bool:
         """Whether a later number than this one has been drawn."""
-        box = self._boxes.get((os.getpid(), name))
-        if box is None:
-            return False
-        try:
-            return box[0] > number
-        except IndexError:
-            return True  # one is being drawn at this moment
+        return max(list(self._claims.get(name, ())), default=0) > number
 
 
 NONCES = Rising()
