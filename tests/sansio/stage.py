@@ -368,7 +368,8 @@ class Stage:
             if event.channels != ("missed",):
                 name = "own" if event.channels == OWN else event.channels[0]
                 assert name in self.owed, f"a Gap that nothing caused, or a second one: {event}"
-                self.owed.discard(name)
+                if name != "own" or self._state is State.READY:  # else it is told for a link's last words alone
+                    self.owed.discard(name)
         elif isinstance(event, Data):
             # What was held when a link ends comes at once; its stream, if broken, has its Gap when it is live again.
             held = self._links_ended or self.session.state is State.STOPPED

@@ -1337,6 +1337,27 @@ def test_last_words() -> None:
     assert len(stage.all(Disconnected)) == 1
 
 
+def test_what_a_connection_told_that_never_served_comes_after_a_gap() -> None:
+    stage, actor = connected()
+    whole = stage.now
+    for number in range(2):
+        stage.lost(actor)
+        stage.now += 3.0
+        stage.sleep()
+        actor = stage.dialled()
+        stage.now += 1.0
+        stage.hears(actor)
+        actor.last_words = [trade(f"early {number}")]
+        effects = stage.lost(actor)
+        told = [effect for effect in effects if isinstance(effect, (Gap, Trade))]
+        assert [type(one) for one in told] == [Gap, Trade], "what came before it may be missing"
+        assert stage.only(Gap, effects).since == utc_of(whole) and stage.only(Gap, effects).until == utc_of(stage.now)
+        stage.sleep()
+        actor = stage.ready()
+        assert len(stage.all(Gap)) == 2 * number + 2, "and what came after it, until it serves again"
+        whole = stage.now
+
+
 # ----------------------------------------------------------------------------------------------------------------- the rest
 
 

@@ -606,11 +606,15 @@ class Session:
         link.phase = Phase.OVER
         link.told.clear()
         link.confirmed.clear()
+        events: List[Event] = []
         for output in last_words:
             if isinstance(output, Replied):
                 self._replied(output)
             elif isinstance(output, Event) and self._publishes(link, output, now):
-                self._out.append(output)
+                events.append(output)
+        if link is self.active and not was_ready and any(isinstance(event, Data) for event in events):
+            self._out += self._wants.gap_so_far(now)  # it told something although it never came to serve
+        self._out += events
         self._out.append(Hangup(link.number, code if was_open else None))
         if link is self.active:
             if broken and was_ready and not link.suspended:

@@ -70,12 +70,16 @@ class Wants:
 
     def mend(self, now: float) -> List[Effect]:
         """What comes by itself is served again."""
-        effects: List[Effect] = []
-        if self._broken and self.whole_until is not None and self._channels:
-            effects.append(self.gap(self._channels, self.whole_until, now, self._whole_time))
+        effects = self.gap_so_far(now)
         self._broken = False
         self.whole_until = now
         return effects
+
+    def gap_so_far(self, now: float) -> List[Effect]:
+        """What may have been missed up to now of what comes by itself, if that is broken. It is not served again by that."""
+        if not self._broken or self.whole_until is None or not self._channels:
+            return []
+        return [self.gap(self._channels, self.whole_until, now, self._whole_time)]
 
     def interrupt(self, want: Want, at: float, last_time: Optional[datetime]) -> List[Effect]:
         """A subscription is served no more since `at`."""
