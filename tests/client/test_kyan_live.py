@@ -781,6 +781,7 @@ def test_a_seq_gap(make: Make, numbered: bool) -> None:
         client.stop()
         assert sorted(channel.split()[0] for gap in gaps for channel in gap.channels) == [
             "index_price",
+            "orderbook_perps",  # at once, and before its new snapshot
             "orderbook_perps",
         ]
         assert exchange.complaints == [] and exchange.opened == 1

@@ -262,6 +262,31 @@ def test_unsubscribing_is_answered() -> None:
     assert "unsubscribe" in str(talk.told(Failure)[-1].error) and talk.session.state is State.READY
 
 
+@pytest.mark.parametrize(("error", "wait"), [("RATELIMITED", 5.0), ("KEY_USAGE_EXCEEDED", 60.0)])
+def test_unsubscribing_that_meets_the_rate_limit_is_tried_again(error: str, wait: float) -> None:
+    """Or the exchange would go on telling what nobody wants; and a book that is to begin anew would not."""
+    talk = Conversation(recovery=False)
+    topic = talk.live("index_price", pair="ETH_USDC")
+    talk.unsubscribe(topic)
+    talk.answer(talk.sent()[0], error)
+    assert isinstance(talk.told(Failure)[-1].error, RateLimited)
+    talk.pass_time(wait - 0.1)
+    assert talk.sent() == []
+    talk.pass_time(0.2)
+    assert [one["type"] for one in talk.accept()] == ["unsubscribe"]
+    talk.pass_time(100)
+    assert talk.sent() == []
+    talk.subscribe("orderbook_perps", pair="ETH_USDC")
+    talk.accept()
+    for number in (1, 3):  # something is missing
+        talk.say(price(number, seq_id=number))
+    unsubscribe, subscribe = talk.sent()
+    talk.answer(unsubscribe, error)
+    talk.answer(subscribe)
+    talk.pass_time(wait + 0.1)
+    assert [one["type"] for one in talk.accept()] == ["unsubscribe", "subscribe"]
+
+
 def test_requests() -> None:
     talk = Conversation(recovery=False)
     talk.authorize()

@@ -278,7 +278,8 @@ def test_a_gap_in_the_numbers_is_told_and_snapshots_are_asked_for_again(talk: Co
     talk.say({**SAMPLES["index_price"], "seq_id": 4})
     gap, price = talk.events
     assert isinstance(gap, events.Gap) and isinstance(price, models.IndexPrice)
-    assert gap.channels == ("index_price pair=ETH_USDC", "orderbook_perps pair=ETH_USDC skip_snapshot=True")
+    books = ("orderbook_perps", "instruments", "orderbook_perps pair=ETH_USDC skip_snapshot=True")
+    assert gap.channels == ("index_price pair=ETH_USDC", *books) and not gap.recovered
     sent = talk.sent()
     assert [(one["type"], one["subscriptions"][0]["channel"]) for one in sent] == [
         ("unsubscribe", "orderbook_perps"), ("subscribe", "orderbook_perps"),

@@ -20,7 +20,7 @@ from xchws.errors import (
     RequestRejected,
     Silent,
 )
-from xchws.events import Data, Failure, Other
+from xchws.events import Data, Failure, OrderBook, Other
 from xchws.exchanges.kyan import feed, refusal, wire
 from xchws.exchanges.kyan.channels import NAME
 from xchws.exchanges.kyan.desk import REPLY, Command, Desk
@@ -174,8 +174,11 @@ class KyanProtocol(Protocol):
         outputs = self._take_token(text)
         # No position goes with the command: the exchange replays what it holds to be missed. What it had sent when the line
         # broke, without a word from it, may be missing all the same.
-        self._subscriptions.restored(self._session.parted or self._repeats, now)
+        whole = self._session.parted or self._repeats
+        self._subscriptions.restored(whole, now)
         self._session.parted = False
+        if not whole:
+            self._early = [event for event in self._early if not isinstance(event, OrderBook)]  # each may lack a change
         return outputs + self._begin(now)
 
     def _unrecovered(self, why: str) -> Close:
@@ -278,7 +281,7 @@ class KyanProtocol(Protocol):
         if command.verb == "subscribe":
             return self._subscriptions.subscribed(command, envelope, now)
         if command.verb == "unsubscribe":
-            return self._subscriptions.unsubscribed(command, envelope)
+            return self._subscriptions.unsubscribed(command, envelope, now)
         return self._replied(command, envelope, text)
 
     def _unasked(self, envelope: Envelope, text: bytes) -> List[Output]:

@@ -48,18 +48,28 @@ class Subscriptions:
         self._stale: Set[Topic] = set()  # subscribed at the exchange, to be subscribed anew
         # What met the rate limit: when to try again (None: it is being tried), and the tries so far.
         self._again: Dict[Topic, Tuple[Optional[float], int]] = {}
+        self._leave_at: Dict[Topic, float] = {}  # what met the rate limit when it was unsubscribed
 
     def restored(self, whole: bool, now: float) -> None:
-        """A recovery has brought back what was subscribed, and replays what was missed; `whole`: all of it, beyond doubt."""
+        """A recovery has brought back what was subscribed, and replays what was missed; `whole`: all of it, beyond doubt. If it
+        is not, what begins with a snapshot is subscribed anew: a book that lacks one change is wrong."""
         self._whole = whole
         self._restored = set(self._session.topics)
         self._tidy_at = now
+        for topic in self._restored:
+            if not whole and _begins_with_snapshot(topic):
+                self._session.topics[topic] = False
+                self._forget(topic)
 
     def subscribe(self, topic: Topic, now: float) -> List[Output]:
         """Subscribe, or take up what a recovery has brought back."""
         if topic in self._restored:
             self._restored.discard(topic)
-            return [Accepted(topic, recovered=self._whole)]
+            accepted = Accepted(topic, recovered=self._whole)
+            if self._whole or not _begins_with_snapshot(topic):
+                return [accepted]
+            self._stale.add(topic)
+            return [accepted, Interrupted(topic)]  # what is replayed is told after the Gap, and then comes the snapshot
         if topic in self._stale:
             self._stale.discard(topic)
             self._queue("unsubscribe", topic)
@@ -70,10 +80,9 @@ class Subscriptions:
     def unsubscribe(self, topic: Topic, now: float) -> List[Output]:
         """Unsubscribe, whatever state the subscription is in."""
         self._again.pop(topic, None)
+        brought_back = topic in self._restored or topic in self._stale
+        subscribed = self._session.topics.pop(topic, False) or brought_back or self._desk.awaits("subscribe", topic)
         self._restored.discard(topic)
-        subscribed = (
-            self._session.topics.pop(topic, False) or topic in self._stale or self._desk.awaits("subscribe", topic)
-        )
         self._stale.discard(topic)
         self._forget(topic)
         self._desk.withdraw(topic)
@@ -129,13 +138,17 @@ class Subscriptions:
         text = f"{NAME}: the exchange says {refusal.NOT_AUTHORIZED!r}: the login is gone"
         return Close(ConnectionLost(text, reason=refusal.NOT_AUTHORIZED, exchange=NAME))
 
-    def unsubscribed(self, command: Command, envelope: Envelope) -> List[Output]:
+    def unsubscribed(self, command: Command, envelope: Envelope, now: float) -> List[Output]:
         """The answer to an unsubscribe command."""
         if envelope.says_yes:
             return []
-        said = self._secrets.excerpt(envelope.error or "no reason given")
-        name = command.topic.name if command.topic is not None else ""
-        text = f"{NAME}: unsubscribing {name!r} is refused: {said}"
+        error, topic = envelope.error or "", command.topic
+        said = self._secrets.excerpt(error) or "no reason given"
+        text = f"{NAME}: unsubscribing {topic.name if topic is not None else ''!r} is refused: {said}"
+        if topic is not None and error in (refusal.RATELIMITED, refusal.KEY_USAGE_EXCEEDED):
+            limited = refusal.passing(error, text)
+            self._leave_at[topic] = now + (limited.retry_after or 0.0)
+            return [refusal.failure(limited)]
         return [refusal.failure(ExchangeError(text, code=said, message=said, exchange=NAME))]
 
     def implied(self, envelope: Envelope, now: float) -> List[Output]:
@@ -157,29 +170,31 @@ class Subscriptions:
         ]
 
     def missed(self) -> List[Output]:
-        """Messages are missing: what begins with a snapshot is subscribed anew, of the rest it can only be said."""
+        """Messages are missing, of which it is said at once; what begins with a snapshot is subscribed anew."""
         active = [
             topic
             for topic, accepted in self._session.topics.items()
             if accepted or self._desk.awaits("subscribe", topic)  # its snapshot may be what is missing
         ]
-        mended = [
-            topic for topic in active if topic.channel in SNAPSHOTS and not channels.value_of(topic, "skip_snapshot")
-        ]
-        rest = tuple(topic.name for topic in active if topic not in mended)
-        outputs: List[Output] = [Missed(rest)] if rest else []
+        mended = [topic for topic in active if _begins_with_snapshot(topic)]
+        live = tuple(topic.name for topic in active if self._session.topics[topic])
+        outputs: List[Output] = [Missed(live)] if live else []
         for topic in mended:
-            self._session.topics[topic] = False
-            self._forget(topic)
-            self._restored.discard(topic)
-            self._desk.disown(topic)
-            self._stale.add(topic)
-            outputs.append(Interrupted(topic))
+            outputs += self._renew(topic)
         return outputs
+
+    def _renew(self, topic: Topic) -> List[Output]:
+        """Have it asked for once more; then it is unsubscribed first, for a snapshot."""
+        self._session.topics[topic] = False
+        self._forget(topic)
+        self._restored.discard(topic)
+        self._desk.disown(topic)
+        self._stale.add(topic)
+        return [Interrupted(topic)]
 
     def deadline(self) -> Optional[float]:
         """When `wake` has something to do."""
-        times = [due for due, _ in self._again.values() if due is not None]
+        times = [*(due for due, _ in self._again.values() if due is not None), *self._leave_at.values()]
         if self._tidy_at is not None:
             times.append(self._tidy_at)
         return min(times) if times else None
@@ -192,8 +207,18 @@ class Subscriptions:
             self._tidy_at = None
             for topic in list(self._restored):
                 outputs += self.unsubscribe(topic, now)
+        for topic in [topic for topic, due in self._leave_at.items() if now >= due]:
+            del self._leave_at[topic]
+            if topic not in self._session.topics:
+                self._queue("unsubscribe", topic)
+            elif _begins_with_snapshot(topic):
+                outputs += self._renew(topic)  # it was to be left for a snapshot, and none has come
         for topic, (due, tries) in self._again.items():
             if due is not None and now >= due:
                 self._again[topic] = (None, tries)
                 self._queue("subscribe", topic)
         return outputs
+
+
+def _begins_with_snapshot(topic: Topic) -> bool:
+    return topic.channel in SNAPSHOTS and not channels.value_of(topic, "skip_snapshot")
