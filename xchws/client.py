@@ -321,8 +321,9 @@ class Client:
 
     def _make_loop(self) -> Loop:
         name, secrets = self._exchange.name, self._exchange.secrets
-        http = Http(name, secrets, self._proxy, self._tls, self._open_timeout)
-        dialler = Dialler(name, secrets, self._proxy, self._tls, _MAX_MESSAGE)
+        offset = self._exchange.offset
+        http = Http(name, secrets, self._proxy, self._tls, self._open_timeout, offset)
+        dialler = Dialler(name, secrets, self._proxy, self._tls, offset, _MAX_MESSAGE)
         return Loop(
             self._mail,
             self._session,
@@ -489,7 +490,7 @@ class Client:
             callback_failures=dispatcher.callback_failures,
             undelivered=dispatcher.undelivered,
             token_expires=None if expiry is None else clock.utc_of(expiry),
-            clock_offset=None,
+            clock_offset=self._exchange.offset.seconds,
             threads_alive=state in (State.NEW, State.STOPPED) or (self._owner.works and dispatcher.works),
         )
 

@@ -29,7 +29,9 @@ class Status:
         callback_failures: how often a callback raised.
         undelivered: events that were given up at `stop()` because the callbacks did not get to them in time.
         token_expires: when what the connection rests on ends (a token, a session), where known.
-        clock_offset: seconds that the exchange's clock is ahead of this machine's, where known.
+        clock_offset: seconds that the exchange's clock is ahead of this machine's, as its last answers told; None before the
+            first one with a date in it. To about half a second after one answer (a Date header has whole seconds), better
+            after several, and to the time an answer takes where the exchange tells milliseconds (Kyan). Nothing waits by it.
         threads_alive: whether every thread that the state calls for runs.
     """
 

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import urlsplit
 
+from xchws import clock
 from xchws.backoff import Backoff
 from xchws.credentials import Secrets
 from xchws.errors import ConfigurationError, HandshakeRejected
@@ -28,6 +29,7 @@ class Exchange(ABC):
         channels: what comes without being subscribed, in words; a Gap names them.
         overlap: whether the exchange permits a second connection beside the first.
         backoff: what to wait between tries unless the user says otherwise.
+        offset: how far the exchange's clock is ahead of this machine's, as far as its answers have told.
     """
 
     name: ClassVar[str]
@@ -37,6 +39,7 @@ class Exchange(ABC):
 
     def __init__(self, secrets: Secrets) -> None:
         self.secrets = secrets
+        self.offset = clock.Offset()
 
     @abstractmethod
     def route(self, http: Http) -> Route:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
+from datetime import datetime, timezone
 from typing import Callable, Deque, Dict, List, Optional
 
 from xchws import clock, log
@@ -310,6 +311,8 @@ class Loop:
                 self._settled(effect)
             elif isinstance(effect, actions.Resolved):
                 self._resolved(effect)
+            elif isinstance(effect, actions.ServerTime):
+                self._heard_time(effect)
             elif isinstance(effect, actions.Finish):
                 self._error = effect.error
                 self._over = True
@@ -324,6 +327,13 @@ class Loop:
                 raise _Forsaken
             if dropped:
                 self._do(self._session.overflowed(dropped, clock.monotonic()))
+
+    def _heard_time(self, told: actions.ServerTime) -> None:
+        try:
+            moment = datetime.fromtimestamp(told.milliseconds / 1000, timezone.utc)
+            self._exchange.offset.heard(moment, moment, clock.utc_of(told.asked), clock.utc_now())
+        except (OverflowError, ValueError, OSError):
+            pass  # no year that there is
 
     def _write(self, write: actions.Write) -> None:
         connection = self._connections.get(write.link)

@@ -19,6 +19,7 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Callable, ContextManager, Deque, Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import parse_qs, urlsplit
@@ -58,7 +59,7 @@ class Refusal:
 
     def response(self) -> Response:
         body = self.body.encode()
-        headers = Headers({"Connection": "close", "Content-Length": str(len(body))})
+        headers = Headers({"Date": formatdate(usegmt=True), "Connection": "close", "Content-Length": str(len(body))})
         if "content-type" not in (name.lower() for name in self.headers):
             headers["Content-Type"] = "text/html" if self.body.startswith("<") else "text/plain; charset=utf-8"
         for name, value in self.headers.items():

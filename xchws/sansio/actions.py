@@ -114,6 +114,14 @@ class Expiry:
 
 
 @attrs.frozen
+class ServerTime:
+    """What the exchange's clock said (Unix milliseconds) in its answer to what was asked at a monotonic instant."""
+
+    milliseconds: int
+    asked: float
+
+
+@attrs.frozen
 class Renew:
     """This connection will end by plan: put another one in its place, before it ends where the exchange permits two."""
 
@@ -158,7 +166,8 @@ class Close:
 
 
 Output = Union[
-    Event, Send, Ready, Accepted, Refused, Unanswered, Interrupted, Missed, Replied, Fetch, Expiry, Renew, Suspend, Resume, Close
+    Event, Send, Ready, Accepted, Refused, Unanswered, Interrupted, Missed, Replied, Fetch, Expiry, ServerTime, Renew, Suspend,
+    Resume, Close
 ]  # fmt: skip
 
 
@@ -224,4 +233,4 @@ class Finish:
     error: Optional[XchwsError] = None
 
 
-Effect = Union[Event, Dial, Write, Hangup, Run, Settled, Resolved, Finish]
+Effect = Union[Event, Dial, Write, Hangup, Run, Settled, Resolved, ServerTime, Finish]

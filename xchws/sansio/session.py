@@ -64,6 +64,7 @@ from xchws.sansio.actions import (
     Resume,
     Run,
     Send,
+    ServerTime,
     Settled,
     Suspend,
     Topic,
@@ -354,6 +355,8 @@ class Session:
             self._out.append(Run(link.number, output.job))
         elif isinstance(output, Expiry):
             link.expiry = output.at
+        elif isinstance(output, ServerTime):
+            self._out.append(output)
         elif isinstance(output, Renew):
             # One that failed is tried again in its own time; and before READY there is nothing to renew.
             if link is self.active and link.phase is Phase.READY and self.renew_at is None:

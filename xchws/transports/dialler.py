@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 import websocket
 
+from xchws import clock
 from xchws.credentials import Secrets
 from xchws.errors import ConnectionFailed, HandshakeRejected, OpenFailed
 from xchws.transports import tcp, tls
 from xchws.transports.connection import Connection
 from xchws.transports.handshake import HandshakeStream, Reply
-from xchws.transports.http import retry_after
+from xchws.transports.http import hear_date, retry_after
 from xchws.transports.proxy import Proxy, environment_proxy
 from xchws.transports.route import Route
 from xchws.transports.scope import Cancelled, CancelScope
@@ -33,7 +34,7 @@ class Dialler:
     Args:
         exchange: the name for errors; secrets: what must not be shown.
         proxy: None for the environment's; context: for wss; None: the system's certificates are verified.
-        max_message: bytes; a longer message ends the connection.
+        offset: hears what the answers' dates say; max_message: bytes; a longer message ends the connection.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class Dialler:
         secrets: Secrets,
         proxy: Optional[Proxy],
         context: Optional[ssl.SSLContext],
+        offset: clock.Offset,
         max_message: int,
     ) -> None:
         self._exchange = exchange
         self._secrets = secrets
         self._proxy = proxy
         self._context = context
+        self._offset = offset
         self._max_message = max_message
 
     def dial(self, route: Route, scope: CancelScope) -> Connection:
@@ -97,6 +100,7 @@ class Dialler:
     def _shake_hands(self, route: Route, sock: socket.socket, scope: CancelScope) -> Optional[HandshakeRejected]:
         """The WebSocket handshake; the answer that refuses it, or None."""
         stream = HandshakeStream(sock, scope)
+        asked = clock.utc_now()
         dialled: Any = websocket.WebSocket(enable_multithread=False)
         try:
             dialled.connect(
@@ -111,8 +115,10 @@ class Dialler:
             reply = stream.reply()
             if reply is None or reply.status == _SWITCHING:
                 raise
+            hear_date(self._offset, reply.headers, asked)
             return self._rejected(reply)
         answered = dialled.handshake_response
+        hear_date(self._offset, answered.headers, asked)
         if answered.status == _SWITCHING:
             return None
         # websocket-client before 1.9 hands a redirect over as a connection.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Dict, Mapping, Optional
@@ -59,6 +60,21 @@ def retry_after(headers: Mapping[str, str]) -> Optional[float]:
         return max(0.0, (until - base).total_seconds())
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
+
+
+def hear_date(offset: Optional[clock.Offset], headers: Mapping[str, str], asked: datetime) -> None:
+    """Take what the answer's Date header says of the server's clock (RFC 9110, section 6.6.1): whole seconds, cut off.
+
+    An answer with an Age comes out of a cache, and its date is of another day.
+    """
+    given = {name.lower(): value for name, value in headers.items()}
+    if offset is None or "date" not in given or given.get("age", "0").strip() != "0":
+        return
+    try:
+        said = parsedate_to_datetime(given["date"])
+        offset.heard(said, said + timedelta(seconds=1), asked, clock.utc_now())
+    except (TypeError, ValueError, IndexError, OverflowError):
+        pass  # no date, or none that can be read
 
 
 class _TlsConnection(HTTPSConnection):
@@ -119,6 +135,7 @@ class Http:
     Args:
         exchange: the name for errors; secrets: what must not be shown; proxy: None for the environment's;
         tls: None to verify by the system's certificates; timeout: seconds for a call, all in all.
+        offset: hears what the answers' dates say.
         scope: what bounds the calls instead; see `within`.
     """
 
@@ -129,6 +146,7 @@ class Http:
         proxy: Optional[Proxy],
         tls: Optional[ssl.SSLContext],
         timeout: float,
+        offset: Optional[clock.Offset] = None,
         scope: Optional[CancelScope] = None,
     ) -> None:
         self.timeout = timeout
@@ -136,11 +154,12 @@ class Http:
         self._secrets = secrets
         self._proxy = proxy
         self._tls = tls
+        self._offset = offset
         self._scope = scope
 
     def within(self, scope: CancelScope) -> Http:
         """The same, for one helper thread: the scope ends its calls."""
-        return Http(self._exchange, self._secrets, self._proxy, self._tls, self.timeout, scope)
+        return Http(self._exchange, self._secrets, self._proxy, self._tls, self.timeout, self._offset, scope)
 
     def call(self, method: str, url: str, *, body: Optional[bytes] = None, headers: Mapping[str, str]) -> Answer:
         """Make one call. The body goes out exactly as given; redirects are not followed.
@@ -190,6 +209,7 @@ class Http:
             adapter = _Adapter(context, partial(tcp.connect, proxy=proxy if carried else None, scope=scope))
             session.mount("https://", adapter)
             session.mount("http://", adapter)
+            asked = clock.utc_now()
             with session.request(
                 method,
                 url,
@@ -199,6 +219,7 @@ class Http:
                 allow_redirects=False,
                 stream=True,
             ) as response:
+                hear_date(self._offset, response.headers, asked)
                 content = b""
                 for chunk in response.iter_content(65536):
                     content += chunk

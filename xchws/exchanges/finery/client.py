@@ -83,6 +83,8 @@ class FineryExchange(Exchange):
         if code is None:
             return Close(error)
         said = f"{NAME}: the login is refused (HTTP {error.status}): {codes.words(code)}"
+        if code in codes.STALE and self.offset.words():
+            said += f"; {self.offset.words()}"
         if code in codes.REFUSED_FOR_GOOD:
             return Close(AuthenticationFailed(f"{said}; check the key and its secret", code=code, exchange=NAME))
         refused = HandshakeRejected(
@@ -91,7 +93,7 @@ class FineryExchange(Exchange):
         if code not in codes.STALE or (code == codes.BAD_NONCE and signing.NONCES.passed(self._key, self._nonce)):
             return Close(refused)  # a nonce of another client of this process may have overtaken ours on the way
         verdict = AuthenticationFailed(
-            f"{said}, {_STALE_LIMIT} times in a row; is this machine's clock right, and is the key used by one process only?",
+            f"{said}; {_STALE_LIMIT} times in a row: is this machine's clock right, and is the key used by one process only?",
             code=code,
             exchange=NAME,
         )

@@ -35,6 +35,7 @@ from xchws.sansio.actions import (
     Renew,
     Replied,
     Send,
+    ServerTime,
     Topic,
     Unanswered,
 )
@@ -273,7 +274,7 @@ class KyanProtocol(Protocol):
         if command is None:
             return self._unasked(envelope, text)
         if command.verb == "auth":
-            return self._authorized(envelope, now)
+            return [*_time_of(envelope, command), *self._authorized(envelope, now)]
         if command.verb == "recover_session":
             return self._recovered(envelope, text, now)
         if command.verb == "enable_session_recovery":
@@ -353,3 +354,8 @@ class KyanProtocol(Protocol):
 
     def identity(self, event: Data) -> Optional[Hashable]:
         return feed.identity(event)
+
+
+def _time_of(envelope: Envelope, command: Command) -> List[Output]:
+    """What the exchange's clock says in its answer."""
+    return [ServerTime(envelope.timestamp_ms, command.by - REPLY)] if envelope.timestamp_ms is not None else []
