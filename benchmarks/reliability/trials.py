@@ -129,16 +129,17 @@ def outage(stage: Stage) -> Facts:
     """The exchange is down: first connections are refused, then handshakes are answered by 503; then it is back."""
     stage.begin()
     lines, opened = len(stage.puppet.lines), len(stage.server.opened)
+    began = time.monotonic()
     stage.proxy.refuse_connections()
     stage.server.drop()
     time.sleep(stage.limits.down)
     stage.server.status = 503
     stage.proxy.accept_connections()
     time.sleep(stage.limits.down)
-    dials = stage.dials(lines)
+    dials, down = stage.dials(lines), time.monotonic() - began
     stage.server.status = 101
     after = stage.flow(_from_a_new_link(stage, opened), stage.limits.recover)
-    return {"after": after, "dials": dials, "down": 2 * stage.limits.down}
+    return {"after": after, "dials": dials, "down": down}
 
 
 def silence(stage: Stage) -> Facts:
@@ -252,13 +253,14 @@ def slow_callback(stage: Stage) -> Facts:
             stage.server.publish(FIRST)
 
     threading.Thread(target=burst, daemon=True).start()
-    deadline, come = time.monotonic() + stage.limits.slow, -1
-    while time.monotonic() < deadline:
+    deadline, come, quiet = time.monotonic() + stage.limits.slow, 0, False
+    while come < count and not quiet and time.monotonic() < deadline:
+        stage.wait(
+            lambda: len(stage.puppet.lines) - lines == count, stage.limits.idle
+        )  # as a rule these are the messages
         new = len(wanted.intersection(stage.numbers(FIRST, lines)))
-        if new == count or (new == come and stage.server.published[FIRST] == before + count):
-            break
+        quiet = new == come and stage.server.published[FIRST] == before + count
         come = new
-        time.sleep(stage.limits.idle if new < count else 0.0)
     numbers = [number for number in stage.numbers(FIRST, lines) if number in wanted]
     told = _texts(stage.told(lines), LOST, GAP, INTERRUPTED)
     stage.puppet.do("misbehave", stage.limits.begin)

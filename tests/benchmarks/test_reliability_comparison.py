@@ -32,9 +32,9 @@ from tests.benchmarks import bad_peer, good_peer
 
 # What ends well ends long before these; what does not end keeps the test waiting for so long.
 LIMITS = Limits(
-    begin=30.0, recover=30.0, notice=30.0, end=20.0, patience=20.0, down=0.5, slow=30.0, idle=0.3, late=0.3, burst=300
+    begin=30.0, recover=30.0, notice=30.0, end=20.0, patience=20.0, down=0.5, slow=30.0, idle=5.0, late=0.3, burst=300
 )
-IMPATIENT = LIMITS._replace(recover=1.0, notice=1.0, patience=1.0, end=1.0)
+IMPATIENT = LIMITS._replace(recover=1.0, notice=1.0, patience=1.0, end=1.0, idle=0.3)
 BY_ROW = {row.name: row for row in ROWS}
 ON_XCHWS = ("raising_callback", "refused_subscription", "dropped_link", "fork", "exit_after_stop")
 
