@@ -1,4 +1,4 @@
-"""Writes docs/comparison.md from the results: what was measured, and nothing that was not."""
+"""Writes docs/comparison.md, and the overview in docs/reliability.md, from the results: what was measured, and nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from benchmarks.reliability.scoring import (
     verdict,
 )
 
-PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "comparison.md"
+_DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+PAGE, PROMISES = _DOCS / "comparison.md", _DOCS / "reliability.md"
+SECTION = "## Beside other libraries"
+"""The heading in `PROMISES` below which the overview stands, up to the next heading of its kind."""
 
 SIGNS = {SURVIVES: "yes", BUT: "*yes, but*", DIES: "**dies**", HANGS: "**hangs**", SPARED: "n/a", UNFIT: "?"}
 """What stands in the overview for each outcome."""
@@ -44,8 +47,8 @@ another library does better, [it is said](#where-others-do-better).
 
 ## Overview
 
-A cell says whether the library survives. *yes, but*: with a flaw that the [details](#details) name. **dies**: the stream or a
-promise of it is lost for good. **hangs**: a call or the process does not end. n/a: there is nothing to try.
+A cell says whether the library survives. *yes, but*: with a flaw that the [details](#details) name. **dies**: it does not;
+the stream, or what was asked for, is lost. **hangs**: a call or the process does not end. n/a: there is nothing to try.
 {differing}
 
 {overview}
@@ -89,10 +92,31 @@ outcome, the same for all, in [scoring.py](../benchmarks/reliability/scoring.py)
 [peers](../benchmarks/reliability/peers).
 """
 
+_SECTION = """
+The same everyday faults, put to other libraries for blocking code by `make compare-reliability`. *yes, but*: with a flaw;
+**dies**: the stream, or what was asked for, is lost; **hangs**: a call or the process does not end. Versions, settings, what
+was measured and where others do better: [xchws beside its peers](comparison.md).
 
-def write(results: Mapping[str, Any], page: Path = PAGE) -> None:
-    """Write the page."""
-    page.write_text(text_of(results), encoding="utf-8")
+{facts}
+
+{overview}
+"""
+
+
+def write(results: Mapping[str, Any]) -> None:
+    """Write the page, and the section of the other one if it is there."""
+    PAGE.write_text(text_of(results), encoding="utf-8")
+    if PROMISES.exists():
+        PROMISES.write_text(with_section(PROMISES.read_text(encoding="utf-8"), results), encoding="utf-8")
+
+
+def with_section(text: str, results: Mapping[str, Any]) -> str:
+    """The text with the overview in its section; unchanged if it has none."""
+    before, heading, rest = text.partition(f"{SECTION}\n")
+    if not heading:
+        return text
+    _, following, after = rest.partition("\n## ")
+    return before + heading + _SECTION.format(overview=overview(results), facts=_facts(results)) + following + after
 
 
 def text_of(results: Mapping[str, Any]) -> str:
@@ -101,8 +125,7 @@ def text_of(results: Mapping[str, Any]) -> str:
     names = list(results["libraries"])
     differing = _differing(verdicts)
     return _HEAD.format(
-        facts=f"Measured on {results['date']} (UTC): CPython {results['python']}, {results['system']}, "
-        f"each trial {_times(results['runs'])}.",
+        facts=_facts(results),
         overview=overview(results),
         differing=differing,
         libraries=_table(
@@ -136,6 +159,13 @@ def overview(results: Mapping[str, Any]) -> str:
     return _table(
         ["", *(one["title"] for one in libraries.values())],
         [[row.title, *(SIGNS[verdicts[row.name][name].outcome] for name in libraries)] for row in ROWS],
+    )
+
+
+def _facts(results: Mapping[str, Any]) -> str:
+    return (
+        f"Measured on {results['date']} (UTC): CPython {results['python']}, {results['system']}, "
+        f"each trial {_times(results['runs'])}."
     )
 
 

@@ -205,6 +205,23 @@ def test_the_page_says_what_was_measured(results: Any) -> None:
     )
 
 
+def test_the_section_of_the_promises_says_the_same(results: Any) -> None:
+    if page.PROMISES.exists():
+        text = page.PROMISES.read_text(encoding="utf-8")
+        assert text == page.with_section(text, results), "python -m benchmarks.reliability.compare --page"
+
+
+def test_a_section_is_filled_and_the_others_are_left(results: Any) -> None:
+    text = f"# P\n\nx\n\n{page.SECTION}\n\nold words\n\n## Next\n\ny\n"
+    filled = page.with_section(text, results)
+    assert filled.startswith(f"# P\n\nx\n\n{page.SECTION}\n\nThe same") and filled.endswith("|\n\n## Next\n\ny\n")
+    assert "old words" not in filled
+    assert page.with_section(filled, results) == filled
+    last = page.with_section(f"# P\n\n{page.SECTION}\n", results)
+    assert page.with_section(last, results) == last and last.endswith("|\n")
+    assert page.with_section("# P\n", results) == "# P\n"
+
+
 def test_every_trial_was_held_on_every_library(results: Any) -> None:
     assert tuple(results["libraries"]) == NAMES
     for trial in TRIALS:

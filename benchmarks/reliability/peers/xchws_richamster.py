@@ -1,41 +1,28 @@
-"""xchws on Richamster's wire: trades of two pairs; own orders with a token."""
+"""xchws on Richamster's wire; own orders with a token."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.reliability.dialects.richamster import Richamster
-from benchmarks.reliability.peers.peer import ERROR, GAP, INTERRUPTED, TOKEN, Peer
+from benchmarks.reliability.peers.peer import TOKEN
+from benchmarks.reliability.peers.xchws_peer import XchwsPeer
+
+if TYPE_CHECKING:
+    import xchws
 
 
-class Adapter(Peer):
+class Adapter(XchwsPeer):
     """`xchws.Richamster`."""
 
     title = "xchws (Richamster)"
-    package = "xchws"
     dialect = Richamster
-    settings = "Defaults; for the half-open line `ping_interval=2`, `ping_timeout=2`."
-    sends = {"token": TOKEN}
 
-    def start(self) -> None:
+    def client_for(self, url: str, **options: Any) -> xchws.Client:
         import xchws
 
-        options: Any = {"ping_interval": 2.0, "ping_timeout": 2.0} if self.place.quick else {}
-        client = xchws.Richamster(TOKEN if self.place.private else None, url=self.place.url + "/", **options)
-        client.on_trade(self._trade)
-        client.on_error(lambda error: self.listener.told(ERROR, type(error).__name__))
-        client.on_disconnect(lambda event: self.listener.told(INTERRUPTED, type(event.error).__name__))
-        client.on_gap(lambda gap: self.listener.told(GAP, gap.channels, since=gap.since))
-        if self.place.private:
-            client.subscribe_user_orders("BTC/UAH")
-        self.client = client
-        client.start(10)
-
-    def _trade(self, trade: Any) -> None:
-        self.listener.message(self.dialect.topic(trade.symbol), int(trade.price))
-
-    def subscribe(self, topic: str) -> None:
-        self.client.subscribe_trades(self.dialect.symbols[topic])
-
-    def stop(self) -> object:
-        return self.client.stop()
+        if not self.place.private:
+            return xchws.Richamster(url=url, **options)
+        client = xchws.Richamster(TOKEN, url=url, **options)
+        client.subscribe_user_orders("BTC/UAH")
+        return client
