@@ -1222,15 +1222,58 @@ def test_a_planned_end_of_a_good_connection_makes_failures_forgotten(overlap: bo
     assert waits(stage) == 1.0
 
 
-def test_only_a_ready_active_link_is_renewed() -> None:
+def test_a_renewal_that_is_asked_for_too_early_waits_for_ready() -> None:
     stage = Stage()
     stage.start()
     actor = stage.dialled()
     assert stage.says(actor, Renew("at once")) == []
-    stage.says(actor, Ready(), Renew("now"))
+    assert not any(isinstance(effect, Dial) for effect in stage.says(actor, Ready(), Renew("now")))
+    assert stage.session.renew_at == stage.now + 1.0
+    stage.sleep()
+    assert stage.has_successor()
+    stage.dialled()
+    assert stage.says(actor, Renew("again")) == [], "it is under way"
+    assert stage.session.renew_at is None
+
+
+def test_a_renewal_that_a_successor_asks_for_comes_after_it_has_taken_over() -> None:
+    stage, actor = renewing(A)
     successor = stage.dialled()
-    assert stage.says(successor, Renew("me too")) == []
-    assert stage.says(actor, Renew("again")) == []
+    assert stage.says(successor, Renew("me too"), Renew("me too")) == []
+    stage.says(successor, Ready(), Accepted(A))
+    stage.drain(actor)
+    assert not stage.has_successor()
+    assert stage.session.renew_at == stage.now + 1.0
+    stage.now += 1.0
+    assert stage.all(Dial, stage.wake()) and stage.has_successor()
+    third = stage.ready()
+    stage.says(third, Accepted(A))
+    stage.drain(successor)
+    assert stage.session.renew_at is None, "once"
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_renewal_that_a_promoted_successor_asked_for(ready: bool) -> None:
+    stage, actor = renewing(A)
+    successor = stage.dialled()
+    stage.says(successor, *([Ready()] if ready else []), Renew("me too"))
+    stage.lost(actor)
+    if not ready:
+        assert stage.session.renew_at is None
+        stage.says(successor, Ready())
+    assert stage.session.renew_at == stage.now + 1.0
+
+
+def test_a_renewal_that_a_lost_successor_asked_for_is_gone_with_it() -> None:
+    stage, actor = renewing(A)
+    successor = stage.dialled()
+    stage.says(successor, Renew("me too"))
+    stage.lost(successor)
+    assert stage.session.renew_at == stage.now + 1.0
+    stage.sleep()
+    stage.says(stage.ready(), Accepted(A))
+    stage.drain(actor)
+    assert stage.session.renew_at is None
 
 
 def test_a_new_succession_soon_after_keeps_what_was_seen() -> None:

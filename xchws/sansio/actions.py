@@ -123,7 +123,10 @@ class ServerTime:
 
 @attrs.frozen
 class Renew:
-    """This connection will end by plan: put another one in its place, before it ends where the exchange permits two."""
+    """This connection will end by plan: put another one in its place, before it ends where the exchange permits two.
+
+    Said before READY, or by a successor, it is kept until the connection serves.
+    """
 
     reason: str
 

@@ -41,6 +41,7 @@ class Link:
         told: the topics that the protocol has been asked to subscribe; confirmed: those that the exchange has accepted.
         expiry: when what this connection rests on ends (monotonic), or None.
         suspended: the exchange has said that it cannot serve for the moment.
+        renewal_due: it has asked to be renewed before it served.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Link:
         self.confirmed: Set[Topic] = set()
         self.expiry: Optional[float] = None
         self.suspended = False
+        self.renewal_due = False
         self._exchange = exchange
         self._protocol: Optional[Protocol] = None
         self._fault: Optional[Exception] = None  # what a protocol raised where only a value could be returned

@@ -358,9 +358,7 @@ class Session:
         elif isinstance(output, ServerTime):
             self._out.append(output)
         elif isinstance(output, Renew):
-            # One that failed is tried again in its own time; and before READY there is nothing to renew.
-            if link is self.active and link.phase is Phase.READY and self.renew_at is None:
-                self._open_successor(now)
+            self._renew(link, now)
         elif isinstance(output, Suspend):
             self._suspend(link, output.reason, now)
         elif isinstance(output, Resume):
@@ -391,6 +389,7 @@ class Session:
             self._serve(now)
         self._tell_all(link, now)
         self._look_at_successor(now)
+        self._renew_if_due(now)
 
     def _serve(self, now: float) -> None:
         """The active link is READY: say so, and what may have been missed of what comes by itself."""
@@ -526,6 +525,19 @@ class Session:
         self._change(State.CONNECTING, now)
         self.active = self._new_link(now)
 
+    def _renew(self, link: Link, now: float) -> None:
+        if link is not self.active or link.phase is not Phase.READY:
+            link.renewal_due = True  # its turn comes when it serves: what it rests on ends all the same
+        elif self.renew_at is None:  # one that failed is tried again in its own time
+            self._open_successor(now)
+
+    def _renew_if_due(self, now: float) -> None:
+        """Renew the active link if it asked for that before it served; not at once, or it might go round without a pause."""
+        link = self.active
+        if link is not None and link.phase is Phase.READY and link.renewal_due:
+            link.renewal_due = False
+            self.renew_at = now + self.terms.backoff.ceiling(1)
+
     def _open_successor(self, now: float) -> None:
         self.renew_at = None
         if self.active is None or self.successor is not None:
@@ -587,6 +599,7 @@ class Session:
         self._out += self._wants.mend(now)
         self._publish_held(self._overlap.taken_over(told_until, now))
         self._forget_at = now + _OVERLAP_MEMORY
+        self._renew_if_due(now)
 
     def _told_until(self, link: Link) -> float:
         """Until when the link has told all that it was sent."""
@@ -707,6 +720,7 @@ class Session:
             for topic, want in self.wanted.items():
                 if topic in link.confirmed:
                     self._out += self._wants.live(want, False, now)
+            self._renew_if_due(now)
         if self._overlap is not None:
             self._publish_held(self._overlap.taken_over(told_until, now))
 
