@@ -159,7 +159,8 @@ def fork(facts: Facts) -> Verdict:
     if not facts["begun"]:
         return Verdict(UNFIT, "no message came before the fork")
     if facts["on_the_parents"]:
-        return Verdict(DIES, "what the child says goes out on the parent's connection")
+        harm = ", and harms it" if facts["harmed"] else ""
+        return Verdict(DIES, f"what the child says goes out on the parent's connection{harm}")
     if facts["harmed"]:
         return Verdict(DIES, "the parent's connection is harmed")
     if facts["raised"]:

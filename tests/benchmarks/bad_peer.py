@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import socket
 import threading
 from typing import Any
 
@@ -11,6 +13,8 @@ from websockets.sync.client import connect
 
 from benchmarks.reliability.dialects.plain import Plain
 from benchmarks.reliability.peers.peer import ERROR, TOKEN, Peer
+
+OUTSIDE = ["192.0.2.1", "updates.invalid"]  # an address of RFC 5737 and a name of RFC 2606: they belong to nobody
 
 _log = logging.getLogger("bad")
 
@@ -24,6 +28,9 @@ class Adapter(Peer):
     sends = {"token": TOKEN}
 
     def start(self) -> None:
+        for host in OUTSIDE:
+            with contextlib.suppress(OSError):
+                socket.create_connection((host, 80), 1)
         url = f"{self.place.url}/?token={TOKEN}"
         _log.debug("connecting to %s", url)
         self.client = connect(url, compression=None, ping_interval=None)
