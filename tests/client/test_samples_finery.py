@@ -127,6 +127,9 @@ MESSAGES: Dict[str, Found] = {
         ("on_settlement", finery.Settlement, {"id": "31", "quantity2": D(60000)}),
     ],
     "limits": [("on_limit", finery.CounterpartyLimit, {"counterparty_id": "5", "own_trading_enabled": True})],
+    "limits, version between": [
+        ("on_limit", finery.CounterpartyLimit, {"own_trading_enabled": True, "mutual_trading_enabled": False})
+    ],
     "limits, older": [("on_limit", finery.CounterpartyLimit, {"mutual_trading_enabled": False})],
     "limit": [("on_limit", finery.CounterpartyLimit, {"action": "M", "counterparty_id": "5"})],
     "global limits": [

@@ -5,6 +5,8 @@ Source: https://faq.finerymarkets.com/api-reference/, read 2026-11.
 
 from __future__ import annotations
 
+from typing import Any, Dict
+
 ORDER = ["ETH-USD", 0, 0, 0, 5501, 900071, 312000000000, 25000000, 25000000, 1718000000123, 0]
 DEAL = [
     "ETH-USD", 0, 0, 0, 5501, 900071, 312000000000, 25000000, 5000000, 1718000000123, 1718000001456, 77, 1, 311900000000,
@@ -12,7 +14,7 @@ DEAL = [
 ]  # fmt: skip
 OLD_DEAL = [*DEAL[:19], 12, 0, 0]
 POSITION = ["BTC", -150000000, 9, 100000000, -250000000]
-LIMIT = {
+LIMIT: Dict[str, Any] = {
     "counterpartyId": 5,
     "tradingPermissions": {"ownTradingEnabled": True, "mutualTradingEnabled": False, "ownIncomingFlowEnabled": True},
     "ownLimit": {
@@ -25,6 +27,11 @@ LIMIT = {
         "initialMargin": 100000,
     },
     "mutualLimit": {"grossLimit": 1, "asset": "EUR", "limitUtilization": 0, "equity": 0},
+}
+MIDDLE_LIMIT = {
+    "counterpartyId": 5,
+    "ownLimit": {**LIMIT["ownLimit"], "markup": 0, "tradingDisabled": False},
+    "mutualLimit": {**LIMIT["mutualLimit"], "markup": 0, "tradingDisabled": True},
 }
 OLD_LIMIT = [5, "USD", 100000000000000, "EUR", 1, 250000000, 50000, 30000, 100000, -5, 0, 2]
 GLOBAL_LIMIT = ["USD", 500000000, None, 100000000, 0]
@@ -76,6 +83,7 @@ MESSAGES = {
     "position": ["K", 0, "M", POSITION],
     "combined": ["P", 0, "S", [80, [POSITION], [ORDER], [SETTLEMENT_ROW]]],
     "limits": ["L", 0, "S", [LIMIT]],
+    "limits, version between": ["L", 0, "S", [MIDDLE_LIMIT]],
     "limits, older": ["L", 0, "S", [OLD_LIMIT]],
     "limit": ["L", 0, "M", LIMIT],
     "global limits": ["G", 0, "S", [GLOBAL_LIMIT]],

@@ -9,7 +9,7 @@ import pytest
 from tests.exchanges.finery import samples
 from tests.exchanges.finery.conversation import CONNECTED, Conversation
 from xchws import events
-from xchws.errors import ConfigurationError, ExchangeError, ProtocolError, SubscriptionRejected
+from xchws.errors import ConfigurationError, ExchangeError, OpenFailed, ProtocolError, SubscriptionRejected
 from xchws.exchanges import finery
 from xchws.exchanges.finery import codes
 from xchws.exchanges.finery.feeds import topic_of
@@ -56,6 +56,13 @@ def test_an_exchange_without_its_back_end_is_waited_for(code: Any) -> None:
     talk.hear(CONNECTED)
     assert talk.session.state == "READY"
     assert talk.sent() == [{"event": "bind", "feed": "O"}]
+
+
+def test_an_exchange_that_does_not_say_how_it_stands() -> None:
+    talk = Conversation(connected=False)
+    talk.wait(10)
+    assert isinstance(talk.of(events.Disconnected)[0].error, OpenFailed)
+    assert "not ready within 10 s" in str(talk.errors()[0])
 
 
 def test_an_exchange_that_loses_its_back_end() -> None:

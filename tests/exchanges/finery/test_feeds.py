@@ -163,7 +163,7 @@ def test_a_position_that_is_removed() -> None:
     assert (position.quantity, position.action) == (D(0), "-")
 
 
-@pytest.mark.parametrize("name", ["limits", "limit", "limits, older"])
+@pytest.mark.parametrize("name", ["limits", "limit", "limits, version between", "limits, older"])
 def test_counterparty_limits(name: str) -> None:
     limit = listening("L").hear(samples.MESSAGES[name])[-1]
     assert isinstance(limit, finery.CounterpartyLimit)

@@ -223,6 +223,20 @@ def test_a_refused_login(code: int) -> None:
     assert close.limit == (5 if code in (6, 7) else 1)
 
 
+def test_addresses() -> None:
+    http: Any = None
+    cases: Tuple[Tuple[Any, str], ...] = (
+        ({}, "wss://trade.finerymarkets.com/ws"),
+        ({"environment": "test"}, "wss://test.finerymarkets.com/ws"),
+        ({"url": "ws://127.0.0.1:1/x?y=z"}, "ws://127.0.0.1:1/x?y=z"),
+    )
+    for arguments, url in cases:
+        exchange = Finery("k", "s", **arguments)._exchange
+        route = exchange.route(http)
+        assert route.url == url
+        exchange.ended(route)
+
+
 def test_places() -> None:
     places = Places(limit=2)
     first, second = places.take("a"), places.take("a")

@@ -224,6 +224,13 @@ def _limit(said: Optional[wire.LimitObject]) -> Optional[models.Limit]:
     )
 
 
+def _enabled(permission: Optional[bool], limit: Optional[wire.LimitObject]) -> Optional[bool]:
+    """Whether trading is enabled, by the permissions, or by what stood in the limit itself before there were any."""
+    if permission is not None or limit is None or limit.tradingDisabled is None:
+        return permission
+    return not limit.tradingDisabled
+
+
 def counterparty_limit(
     said: Union[wire.CounterpartyObject, wire.CounterpartyRow], action: str, text: bytes, path: Path
 ) -> models.CounterpartyLimit:
@@ -231,7 +238,8 @@ def counterparty_limit(
     if isinstance(said, wire.CounterpartyObject):
         permissions = said.tradingPermissions or wire.Permissions()
         whom, own, mutual = said.counterpartyId, _limit(said.ownLimit), _limit(said.mutualLimit)
-        own_enabled, mutual_enabled = permissions.ownTradingEnabled, permissions.mutualTradingEnabled
+        own_enabled = _enabled(permissions.ownTradingEnabled, said.ownLimit)
+        mutual_enabled = _enabled(permissions.mutualTradingEnabled, said.mutualLimit)
     else:
         whom = said.counterparty
         own = models.Limit(

@@ -139,6 +139,7 @@ class LimitObject(msgspec.Struct):
     maintenanceMargin: Optional[int] = None  # the wire's name
     restrictedTrading: Flag = None  # the wire's name
     initialMargin: Optional[int] = None  # the wire's name
+    tradingDisabled: Flag = None  # the wire's name; of a version between, which has no `tradingPermissions`
 
 
 class CounterpartyObject(msgspec.Struct):
