@@ -535,6 +535,22 @@ def test_application_pings() -> None:
             assert closing(client)[0] == 3501
 
 
+def test_pings_that_a_slow_client_answers_late() -> None:
+    with IndodaxSandbox(ping_interval=0.05, pong_timeout=WAIT) as ex:
+        with opened(ex, url=ex.url.split("?")[0]) as client:
+            ask(client, connect={"token": get_token(ex)["connToken"]}, id=1)
+            for _ in range(3):
+                assert take(client) == {}
+            ex.hold_pings()
+            client.send("{}\n{}\n{}")
+            client.send(json.dumps({"subscribe": {"channel": ex.channel()}, "id": 2}))
+            answer: Dict[str, Any] = {}
+            while not answer:  # one more ping may have been on its way
+                answer = take(client)
+            assert answer == {"id": 2, "subscribe": {}}
+            assert ex.complaints == []
+
+
 def test_several_commands_in_one_message(ex: IndodaxSandbox) -> None:
     token = get_token(ex)
     with opened(ex) as client:
