@@ -4,6 +4,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 # Four processes: much of a test's time is waiting.
 PARALLEL ?= -n 4 --dist loadgroup
+MINUTES ?= 5
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,13 +19,15 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-lowest test-all compare-reliability lint format clean
+.PHONY: help demo test test-lowest test-all soak compare-reliability lint format clean
 
 help:
 	@echo "make demo         the five clients against simulated exchanges on this machine, no key needed"
 	@echo "make test         the whole suite, with coverage"
 	@echo "make test-lowest  the suite with the lowest version of every dependency, on the oldest Python found"
 	@echo "make test-all     the suite on every Python from 3.9 on that is found"
+	@echo "make soak         all clients under random faults for MINUTES=$(MINUTES), then 1,000 starts and 1,000 reconnects of each;"
+	@echo "                  SEED=7: the same faults again; SECONDS=45: the faults alone, for so long"
 	@echo "make compare-reliability  everyday faults put to xchws and to its peers from PyPI; writes docs/comparison.md"
 	@echo "make lint         ruff and mypy"
 	@echo "make format       lets ruff lay out the code"
@@ -50,6 +53,11 @@ test-all:
 compare-reliability:
 	@.ci/venv $(VENV) sandbox test test,lint
 	$(BIN)/python -m benchmarks.reliability.compare $(COMPARE)
+
+soak:
+	@.ci/venv $(VENV) test test,lint
+	$(BIN)/python -m tests.soak $(if $(SECONDS),--seconds $(SECONDS),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+	$(if $(SECONDS),,$(BIN)/python -m tests.resources)
 
 lint:
 	@.ci/venv $(VENV) test,lint
