@@ -16,16 +16,14 @@ Invariants (held by a random walk in tests/sansio/test_session_walk.py):
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import attrs
 
 from xchws.backoff import Backoff
 from xchws.errors import (
-    ConnectionFailed,
     ConnectionLost,
     OpenFailed,
-    RateLimited,
     Silent,
     SlowConsumer,
     StateError,
@@ -72,14 +70,12 @@ from xchws.sansio.actions import (
     Write,
 )
 from xchws.sansio.link import Link, Phase
-from xchws.sansio.overlap import Overlap
 from xchws.sansio.protocol import Protocol
+from xchws.sansio.succession import Fresh, Succession
+from xchws.sansio.tries import Tries
 from xchws.sansio.wants import Want, Wants
 
 _UNANSWERED_LIMIT = 2  # a subscription that got no reply is tried once more, on a new connection
-_DRAIN = 2.0  # seconds for which a forerunner is still read after its successor serves: what was on its way arrives
-_ANSWER_PATIENCE = 30.0  # seconds more, while a request on it waits for its answer
-_OVERLAP_MEMORY = 10.0  # seconds for which doubles of what a forerunner told are still recognised
 _CONGESTION_PAUSE = 0.25  # seconds between two looks whether the callbacks have caught up
 
 
@@ -119,26 +115,18 @@ class Session:
         self._wants = Wants(terms.exchange, terms.channels, terms.utc_of)
         self.wanted = self._wants.topics
         self.active: Optional[Link] = None
-        self.successor: Optional[Link] = None
+        self._succession = Succession()
         self.retry_at: Optional[float] = None
-        self.renew_at: Optional[float] = None
         self.attempt = 0  # tries in a row, this one included
-        self.failures = 0  # in a row
+        self._tries = Tries(terms.backoff, terms.draw)
         self.connections = 0  # that became READY, successors included
         self.last_error: Optional[XchwsError] = None
         self.last_heard: Optional[float] = None
         self._heard_before = 0.0  # when the link that spoke last had spoken before
-        # By kind and the exchange's code: since when, and how often.
-        self._suspicions: Dict[Tuple[Type[XchwsError], Any], Tuple[float, int]] = {}
         self._numbers = 0
         self._last_time: Optional[datetime] = None  # the exchange's time of the last event published
         self._time_before: Optional[datetime] = None  # the same before the last call that published one
         self._tickets: Dict[int, int] = {}  # request -> link
-        self._overlap: Optional[Overlap] = None  # what was told while two links overlap
-        self._forget_at: Optional[float] = None
-        self._complete_at: Optional[float] = None  # since when the successor serves all that is wanted
-        self._spared = False  # an end without a wait has been granted since the last good connection
-        self._renewals = 0  # failed tries in a row to open a successor
         self._out: List[Effect] = []
 
     @property
@@ -150,6 +138,21 @@ class Session:
     def state_since(self) -> Optional[float]:
         """Since when (monotonic). Who reads it from another thread takes both from `stage`."""
         return self.stage[1]
+
+    @property
+    def successor(self) -> Optional[Link]:
+        """The link that is to take the active one's place."""
+        return self._succession.link
+
+    @property
+    def renew_at(self) -> Optional[float]:
+        """When a successor is to be dialled (monotonic), if one is to be."""
+        return self._succession.renew_at
+
+    @property
+    def failures(self) -> int:
+        """Failed tries and connections in a row."""
+        return self._tries.failures
 
     # ------------------------------------------------------------------------------------------------ what users do
 
@@ -168,8 +171,8 @@ class Session:
     def break_off(self, now: float, error: XchwsError) -> List[Effect]:
         """End for good after a fault of ours that left things as nobody knows, `stop` itself included."""
         self._out = []
-        self.active = self.successor = self.retry_at = self.renew_at = self._forget_at = self._complete_at = None
-        self._overlap = None
+        self.active = self.retry_at = None
+        self._succession.end()
         self.wanted.clear()
         self.last_error = error
         self._change(State.STOPPED, now)
@@ -203,7 +206,7 @@ class Session:
 
         Once a successor serves all, it takes the requests: its forerunner is about to end.
         """
-        link = self.active if self._complete_at is None else self.successor
+        link = self.successor if self._succession.is_complete else self.active
         if link is None or link.phase is not Phase.READY:
             text = f"{self.terms.exchange}: not connected (state {self.state}); the request was not sent"
             error: XchwsError = ConnectionLost(text, exchange=self.terms.exchange)
@@ -278,7 +281,7 @@ class Session:
         self._last_time = self._time_before
         if self.active is not None:
             self.active.heard = self.active.whole_until = self.active.heard_before
-            self._complete_at = None  # no successor brings back what its forerunner had told
+            self._succession.put_off()  # no successor brings back what its forerunner had told
             self._end(self.active, Close(error), now)
         else:
             self._out.append(Failure(error=error, exchange=name))  # the connection ended with what came last
@@ -287,7 +290,7 @@ class Session:
 
     def deadline(self) -> Optional[float]:
         """When `wake` wants to be called next; None: not at all."""
-        times = [time for time in (self.retry_at, self.renew_at, self._forget_at, self._swap_at) if time is not None]
+        times = [time for time in (self.retry_at, self._swap_at) if time is not None] + self._succession.deadlines()
         for link in (self.active, self.successor):
             time = link.deadline() if link is not None else None
             if time is not None:
@@ -299,11 +302,10 @@ class Session:
         for link in (self.active, self.successor):
             if link is not None:
                 self._apply(link, link.wake(now), now)
-        if self._forget_at is not None and now >= self._forget_at:
-            self._overlap = self._forget_at = None
-        old = self.active
-        if old is not None and self._swap_at is not None and now >= self._swap_at:
-            self._forgive(old, now)
+        self._succession.wake(now)
+        old, swap_at = self.active, self._swap_at
+        if old is not None and swap_at is not None and now >= swap_at:
+            self._tries.end(old.ready_at, now)
             self._swap(old, 1000, self._told_until(old) if old.suspended else now, now)
         if self.retry_at is not None and now >= self.retry_at:
             if self.terms.congested():
@@ -317,16 +319,17 @@ class Session:
     # ---------------------------------------------------------------------------------------------- what links want
 
     def _apply(self, link: Link, outputs: Sequence[Output], now: float) -> None:
-        plain = link is self.active and self._overlap is None
+        succession = self._succession
+        plain = link is self.active and succession.overlap is None
         for output in outputs:
             if isinstance(output, Event):
-                if plain or self._publishes(link, output, now):
+                if plain or succession.publishes(link, output, now):
                     self._out.append(output)
             else:
                 self._handle(link, output, now)
                 if link.phase is Phase.OVER:
                     break  # what a link says after its end is said by nobody
-                plain = link is self.active and self._overlap is None
+                plain = link is self.active and succession.overlap is None
 
     def _handle(self, link: Link, output: Output, now: float) -> None:
         if isinstance(output, Send):
@@ -347,8 +350,8 @@ class Session:
             if link is self.active:
                 since = link.heard_before if output.since is None else output.since
                 self._out.append(self._wants.gap(output.channels, since, now, self._latest_time()))
-            elif self._complete_at is not None:
-                self._complete_at = now  # what a successor misses, its forerunner tells, if it is read for so long
+            else:
+                self._succession.miss(now)
         elif isinstance(output, Replied):
             self._replied(output)
         elif isinstance(output, Fetch):
@@ -363,16 +366,6 @@ class Session:
             self._suspend(link, output.reason, now)
         elif isinstance(output, Resume):
             self._resume(link, now)
-
-    def _publishes(self, link: Link, event: Event, now: float) -> bool:
-        """Whether an event is to be published now. While two connections overlap, the same thing is told by both."""
-        if isinstance(event, Data) and self._overlap is not None:
-            identity = link.identity(event)
-            if link is self.successor:
-                self._overlap.hold(identity, event, now)
-                return False
-            return self._overlap.tells(identity, now)
-        return link is not self.successor or isinstance(event, Failure)
 
     def _replied(self, replied: Replied) -> None:
         if self._tickets.pop(replied.ticket, None) is not None:
@@ -398,7 +391,7 @@ class Session:
         self._change(State.READY, now)
         self._out.append(Connected(attempt=self.attempt, gap=gap, exchange=self.terms.exchange))
         self.attempt = 0
-        self._renewals = 0
+        self._tries.renewals = 0
         self._out += self._wants.mend(now)
 
     def _tell(self, link: Link, topic: Topic, now: float) -> None:
@@ -472,8 +465,8 @@ class Session:
             text = f"{self.terms.exchange}: the exchange cannot serve on the next connection: {reason}"
             self._end(link, Close(OpenFailed(text, exchange=self.terms.exchange)), now)
             return
-        if self._is_covered(link):
-            self._forgive(link, now)
+        if self._succession.covers(link, self.active):
+            self._tries.end(link.ready_at, now)
             self._swap(link, 1000, self._told_until(link), now)
             return
         link.suspended = True
@@ -520,7 +513,7 @@ class Session:
         return link
 
     def _connect(self, now: float) -> None:
-        self.retry_at = self.renew_at = None
+        self.retry_at = self._succession.renew_at = None
         self.attempt += 1
         self._change(State.CONNECTING, now)
         self.active = self._new_link(now)
@@ -536,16 +529,14 @@ class Session:
         link = self.active
         if link is not None and link.phase is Phase.READY and link.renewal_due:
             link.renewal_due = False
-            self.renew_at = now + self.terms.backoff.ceiling(1)
+            self._succession.renew_at = now + self.terms.backoff.ceiling(1)
 
     def _open_successor(self, now: float) -> None:
-        self.renew_at = None
+        self._succession.renew_at = None
         if self.active is None or self.successor is not None:
             return
         if self.terms.overlap:
-            self._overlap = self._overlap or Overlap(_DRAIN, _OVERLAP_MEMORY)
-            self._forget_at = None
-            self.successor = self._new_link(now)
+            self._succession.begin(self._new_link(now))
         else:
             self._replace(now)
 
@@ -553,7 +544,7 @@ class Session:
         """Where two connections are not permitted: end the active one, then connect at once."""
         link = self.active
         assert link is not None
-        self._forgive(link, now)
+        self._tries.end(link.ready_at, now)
         self._retire(link, 1000, now)
         error = ConnectionLost(f"{self.terms.exchange}: the connection is renewed", code=1000, reason="renewed")
         self._out.append(Disconnected(error=error, retry_in=0.0, exchange=self.terms.exchange))
@@ -561,44 +552,26 @@ class Session:
 
     @property
     def _swap_at(self) -> Optional[float]:
-        """When the forerunner has been drained: what it was sent before its successor served is read by then."""
         link = self.active
-        if self._complete_at is None or link is None:
-            return None
-        if link.suspended:
-            return self._complete_at  # it tells nothing
-        if link.heard < self._complete_at and link.owes_pong:
-            return None  # it may be dead for long: its answer or its silence will tell
-        patience = _ANSWER_PATIENCE if link.number in self._tickets.values() else 0.0
-        return self._complete_at + _DRAIN + patience
-
-    def _is_covered(self, link: Link) -> bool:
-        """Whether this is a forerunner that was heard after its successor served: nothing is missed at its end."""
-        return link is self.active and self._complete_at is not None and link.heard >= self._complete_at
+        return self._succession.swap_at(link, link is not None and link.number in self._tickets.values())
 
     def _look_at_successor(self, now: float) -> None:
         """Once the successor serves all that is wanted, it takes its forerunner's place as soon as that is drained."""
-        new, old = self.successor, self.active
-        if new is None or old is None or new.phase is not Phase.READY or not set(self.wanted) <= new.confirmed:
-            self._complete_at = None
-        elif self._complete_at is None:
-            self._complete_at = now
+        old = self.active
+        if self._succession.look(old, self.wanted, now) and old is not None:
             self._apply(old, old.probe(now), now)
 
     def _swap(self, old: Link, code: Optional[int], told_until: float, now: float) -> None:
         """Put the successor in its forerunner's place: it was live before that ends, so what was whole is whole still."""
-        new = self.successor
-        assert new is not None and self._overlap is not None
-        self._complete_at = None
-        self._renewals = 0
+        self._succession.put_off()
+        self._tries.renewals = 0
         self._retire(old, code, now, broken=False)
-        self.active, self.successor = new, None
+        self.active, fresh = self._succession.take(told_until, now)
         for want in self.wanted.values():
             self._out += self._wants.live(want, False, now)
         self._change(State.READY, now)
         self._out += self._wants.mend(now)
-        self._publish_held(self._overlap.taken_over(told_until, now))
-        self._forget_at = now + _OVERLAP_MEMORY
+        self._publish_held(fresh)
         self._renew_if_due(now)
 
     def _told_until(self, link: Link) -> float:
@@ -606,7 +579,7 @@ class Session:
         broken_at = self._wants.whole_until
         return link.heard if not link.suspended or broken_at is None else broken_at
 
-    def _publish_held(self, fresh: List[Tuple[float, Event]]) -> None:
+    def _publish_held(self, fresh: Fresh) -> None:
         """Publish what only the other connection has told. Should it not fit, the Gap must begin before it came."""
         self._out += [event for _, event in fresh]
         for at, _ in fresh[:1]:
@@ -626,7 +599,7 @@ class Session:
         for output in last_words:
             if isinstance(output, Replied):
                 self._replied(output)
-            elif isinstance(output, Event) and self._publishes(link, output, now):
+            elif isinstance(output, Event) and self._succession.publishes(link, output, now):
                 events.append(output)
         if link is self.active and not was_ready and any(isinstance(event, Data) for event in events):
             self._out += self._wants.gap_so_far(now)  # it told something although it never came to serve
@@ -637,7 +610,7 @@ class Session:
                 self._out += self._wants.interrupt_all(link.whole_until, self._latest_time())
             self.active = None
         else:
-            self.successor = None
+            self._succession.link = None
         name = self.terms.exchange
         for ticket in [ticket for ticket, number in self._tickets.items() if number == link.number]:
             del self._tickets[ticket]
@@ -653,52 +626,25 @@ class Session:
             return
         error = close.error
         self.last_error = error
-        self._forgive(link, now)
-        final = self._verdict(close, now)
-        if final is None and self._is_covered(link):
+        self._tries.end(link.ready_at, now)
+        final = self._tries.verdict(close, now)
+        if final is None and self._succession.covers(link, self.active):
             self._swap(link, close.code, self._told_until(link), now)
             return
         if final is not None:
             self._finish(final, now, close.code)
             return
-        spared = self._spares(close)
-        self.failures += 0 if spared else 1
+        wait = self._tries.fail(close)
         told_until = self._told_until(link)
         self._retire(link, close.code, now)
         if self.successor is not None:
             self._promote(error, told_until, now)
         else:
-            self.renew_at = None  # but what a forerunner told lately is known: the next connection may replay it
-            wait = 0.0 if spared else self.terms.backoff.delay(self.failures, self.terms.draw)
-            if isinstance(error, (ConnectionFailed, RateLimited)) and error.retry_after is not None:
-                wait = max(wait, error.retry_after)
+            # But what a forerunner told lately is known: the next connection may replay it.
+            self._succession.renew_at = None
             self.retry_at = now + wait
             self._change(State.WAITING, now)
             self._tell_of_end(error, wait)
-
-    def _forgive(self, link: Link, now: float) -> None:
-        """Where the connection that ends has proved good, earlier failures count no more."""
-        if link.ready_at is not None and now - link.ready_at >= self.terms.backoff.stable:
-            self.failures = 0
-            self._spared = False
-            self._suspicions.clear()
-
-    def _spares(self, close: Close) -> bool:
-        """Whether the next try needs no wait; never twice without a good connection between, or it would go on for ever."""
-        spared = close.at_once and not self._spared
-        self._spared = self._spared or spared
-        return spared
-
-    def _verdict(self, close: Close, now: float) -> Optional[XchwsError]:
-        """The error to stop with, or None to go on."""
-        if not close.error.retryable:
-            return close.error
-        if close.verdict is None:
-            return None
-        kind = (type(close.verdict), getattr(close.verdict, "code", None))
-        since, times = self._suspicions.get(kind, (now, 0))
-        self._suspicions[kind] = since, times + 1
-        return close.verdict if times + 1 >= close.limit and now - since >= close.patience else None
 
     def _tell_of_end(self, error: XchwsError, retry_in: Optional[float]) -> None:
         name = self.terms.exchange
@@ -707,50 +653,39 @@ class Session:
 
     def _promote(self, error: XchwsError, told_until: float, now: float) -> None:
         """The active link was lost while its successor was on its way: go on with that."""
-        link = self.active = self.successor
-        self.successor = None
-        assert link is not None
+        link, fresh = self._succession.take(told_until, now)
+        self.active = link
         self.attempt += 1
         self._change(State.CONNECTING, now)
         self._tell_of_end(error, 0.0)
-        self._complete_at = None
-        self._forget_at = now + _OVERLAP_MEMORY
         if link.phase is Phase.READY:
             self._serve(now)
             for topic, want in self.wanted.items():
                 if topic in link.confirmed:
                     self._out += self._wants.live(want, False, now)
             self._renew_if_due(now)
-        if self._overlap is not None:
-            self._publish_held(self._overlap.taken_over(told_until, now))
+        self._publish_held(fresh)
 
     def _successor_failed(self, link: Link, close: Close, now: float) -> None:
         self._retire(link, close.code, now)
-        self._complete_at = None
         self.last_error = close.error
         self._out.append(Failure(error=close.error, exchange=self.terms.exchange))
-        if self._overlap is not None:
-            self._publish_held(self._overlap.given_up(now))
-        self._forget_at = now + _OVERLAP_MEMORY
-        spared = self._spares(close)
-        self._renewals += 0 if spared else 1
+        self._publish_held(self._succession.give_up(now))
+        wait = self._tries.fail_renewal(close)
         if close.exclusive and self.active is not None:
             self._replace(now)
         else:
-            wait = 0.0 if spared else self.terms.backoff.ceiling(self._renewals)
-            if isinstance(close.error, (ConnectionFailed, RateLimited)) and close.error.retry_after is not None:
-                wait = max(wait, close.error.retry_after)
-            self.renew_at = now + wait
+            self._succession.renew_at = now + wait
 
     def _finish(self, error: Optional[XchwsError], now: float, code: Optional[int] = 1000) -> None:
         """The end of all. What only a successor has told is published yet: it happened, and nobody will tell it again."""
         was = self.state
-        if self._overlap is not None:
-            self._publish_held(self._overlap.given_up(now))
+        self._publish_held(self._succession.give_up(now))
         for link, last in ((self.active, code), (self.successor, 1000)):
             if link is not None:
                 self._retire(link, last, now)
-        self.retry_at = self.renew_at = self._forget_at = self._complete_at = self._overlap = None
+        self.retry_at = None
+        self._succession.end()
         self._change(State.STOPPED, now)
         if error is not None:
             self.last_error = error
