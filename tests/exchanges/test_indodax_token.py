@@ -59,7 +59,7 @@ def exchange(rest_url: str = BASE) -> IndodaxExchange:
 
 
 def http(of: IndodaxExchange) -> Http:
-    return Http("indodax", of.secrets, None, None, 1.0)
+    return Http("indodax", of.secrets, None, None, 30.0)
 
 
 def failure() -> XchwsError:

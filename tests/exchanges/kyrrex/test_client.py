@@ -60,7 +60,7 @@ def exchange_of(client: Kyrrex) -> KyrrexExchange:
 
 def routed(*arguments: Any, **options: Any) -> Route:
     exchange = exchange_of(Kyrrex(*(arguments or (KEY, SECRET)), **{"user_uuid": UUID, **options}))
-    return exchange.route(Http("kyrrex", exchange.secrets, None, None, 5.0))
+    return exchange.route(Http("kyrrex", exchange.secrets, None, None, 30.0))
 
 
 def asked(**options: Any) -> Route:
@@ -113,7 +113,7 @@ def test_the_environment_has_the_credentials(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("KYRREX_SECRET", SECRET)
     monkeypatch.setenv("KYRREX_USER_UUID", UUID)
     exchange = exchange_of(Kyrrex())
-    assert query(exchange.route(Http("kyrrex", exchange.secrets, None, None, 5.0)))["api_sign"] == SIGN
+    assert query(exchange.route(Http("kyrrex", exchange.secrets, None, None, 30.0)))["api_sign"] == SIGN
 
 
 # ------------------------------------------------------------------------------------------------------------ arguments
@@ -168,7 +168,7 @@ def test_what_the_client_is_made_of() -> None:
 
 def test_secrets_are_not_shown() -> None:
     exchange = exchange_of(Kyrrex("k+/=k", SECRET, user_uuid=UUID))
-    route = exchange.route(Http("kyrrex", exchange.secrets, None, None, 5.0))
+    route = exchange.route(Http("kyrrex", exchange.secrets, None, None, 30.0))
     for text in ("k+/=k", "k%2B%2F%3Dk", SECRET, query(route)["api_sign"], route.url, urlsplit(route.url).query):
         assert exchange.secrets.redact(f"<{text}>") == "<***>"
     echoed = exchange.protocol(route).received(f"x {route.url}".encode(), 0.0)
@@ -210,7 +210,7 @@ def test_a_number_is_a_uuid_too(rest: responses.RequestsMock) -> None:
 def test_it_is_asked_once(rest: responses.RequestsMock) -> None:
     rest.get(ME, json={"uuid": UUID})
     exchange = exchange_of(Kyrrex(KEY, SECRET))
-    http = Http("kyrrex", exchange.secrets, None, None, 5.0)
+    http = Http("kyrrex", exchange.secrets, None, None, 30.0)
     assert exchange.route(http).url == exchange.route(http).url
     assert len(rest.calls) == 1
 
