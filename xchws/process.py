@@ -1,8 +1,9 @@
 """Process: what becomes of the clients when the process forks, and when it ends without `stop()`.
 
 In a forked child a copy of a client that was started is dead: its threads are not there, and its connection is the parent's.
-At the end of the program nobody waits for the clients' threads, which are daemons, but what they are at is cut off: one that
-writes to stdout at that very moment makes the interpreter abort. So they are told to come to rest, and given a moment for it.
+At the end of the program nobody waits for the clients' threads, which are daemons: what they are at would be cut off midway.
+So they are told to come to rest, and get a moment for it: the callback that is at work can finish, no other one begins, and
+the exchange hears a goodbye.
 """
 
 from __future__ import annotations
