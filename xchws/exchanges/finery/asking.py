@@ -36,7 +36,7 @@ class Pending:
 
     def is_awaited(self, now: float) -> bool:
         """Whether somebody still waits for it."""
-        return self.until is None or now <= self.until
+        return not self.call.given_up and (self.until is None or now <= self.until)
 
 
 class Asking:

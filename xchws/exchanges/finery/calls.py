@@ -37,12 +37,14 @@ class Call:
         method, content: as they go out; amounts are whole numbers of 1e-8.
         timeout: how long its answer is waited for, seconds; None: without end.
         sent: set once it has been handed to a connection: from then on it may have been carried out.
+        given_up: set once nobody waits for its answer any more.
     """
 
     method: str
     content: Mapping[str, Any]
     timeout: Optional[float] = None
     sent: bool = False
+    given_up: bool = False
 
 
 def plain_call(method: str, content: Optional[Mapping[str, Any]], timeout: Optional[float]) -> Call:

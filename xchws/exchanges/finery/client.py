@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from xchws import clock
 from xchws.client import Client
 from xchws.credentials import Secrets, credential
-from xchws.errors import AuthenticationFailed, ConfigurationError, HandshakeRejected, OpenFailed
+from xchws.errors import AuthenticationFailed, ConfigurationError, HandshakeRejected, OpenFailed, WaitTimeout
 from xchws.exchanges.exchange import Exchange, address, environment
 from xchws.exchanges.finery import codes, feeds, models, signing
 from xchws.exchanges.finery.errors import NAME
@@ -246,7 +246,11 @@ class Finery(Trading, Client):
     # ---------------------------------------------------------------------------------------------- for the requests
 
     def _request(self, request: Any, timeout: Optional[float]) -> Any:
-        return Client._request(self, request, timeout)
+        try:
+            return Client._request(self, request, timeout)
+        except WaitTimeout:
+            request.given_up = True  # the connection may have had it a moment later than it was asked for
+            raise
 
     def _new_client_order_id(self) -> int:
         return signing.CLIENT_ORDER_IDS.draw("", clock.unix_microseconds())
