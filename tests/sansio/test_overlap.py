@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,7 @@ from tests.sansio.stage import Actor, Stage, trade
 from xchws.events import Disconnected, Failure, Gap, Trade
 from xchws.sansio import frames
 from xchws.sansio.actions import Accepted, Output, Renew, Topic
-from xchws.sansio.overlap import Overlap
+from xchws.sansio.overlap import STATE, Overlap
 
 ONE, TWO, THREE = trade("1"), trade("2"), trade("3")
 
@@ -25,7 +26,7 @@ def test_what_was_told_and_what_was_not() -> None:
     overlap.hold("1", ONE, 100.0)
     overlap.hold("2", TWO, 100.1)
     assert overlap.tells("1", 100.2)
-    assert overlap.taken_over(101.0, 101.0) == [(100.1, TWO)]
+    assert overlap.taken_over(101.0, 101.0, broken=False) == [(100.1, TWO)]
     assert overlap.tells("1", 101.0), "both have told it once: this is another one"
 
 
@@ -35,7 +36,7 @@ def test_the_same_thing_twice_is_two_things() -> None:
         assert overlap.tells("1", 100.0)
         overlap.hold("1", ONE, 100.0)
     overlap.hold("1", ONE, 100.0)
-    assert overlap.taken_over(100.0, 100.0) == [(100.0, ONE)]
+    assert overlap.taken_over(100.0, 100.0, broken=False) == [(100.0, ONE)]
 
 
 def test_what_was_told_before_the_other_was_subscribed_is_not_expected_of_it() -> None:
@@ -45,7 +46,7 @@ def test_what_was_told_before_the_other_was_subscribed_is_not_expected_of_it() -
     assert overlap.tells("1", 103.1)
     overlap.hold("2", TWO, 103.0)
     overlap.hold("1", ONE, 103.2)
-    assert overlap.taken_over(103.5, 103.5) == []
+    assert overlap.taken_over(103.5, 103.5, broken=False) == []
     assert overlap.tells("1", 103.6), "a balance that goes up and down is not a double"
 
 
@@ -53,14 +54,14 @@ def test_what_is_told_again_long_after_is_another_thing() -> None:
     overlap = make()
     assert overlap.tells("1", 100.0)
     overlap.hold("1", ONE, 110.1)
-    assert overlap.taken_over(111.0, 111.0) == [(110.1, ONE)]
+    assert overlap.taken_over(111.0, 111.0, broken=False) == [(110.1, ONE)]
 
 
 def test_late_doubles_once_each_and_for_a_while() -> None:
     overlap = make()
     for identity in ("1", "1", "2"):
         assert overlap.tells(identity, 100.0)
-    overlap.taken_over(101.0, 101.0)
+    overlap.taken_over(101.0, 101.0, broken=False)
     assert [overlap.tells("1", 102.0) for _ in range(3)] == [False, False, True]
     assert overlap.tells("2", 111.1)
 
@@ -70,9 +71,21 @@ def test_what_cannot_be_recognised_is_taken_from_when_the_other_fell_silent() ->
     overlap.hold(None, ONE, 100.0)
     overlap.hold(None, TWO, 101.0)
     assert overlap.tells(None, 100.0)
-    assert overlap.taken_over(100.5, 102.0) == [(101.0, TWO)]
+    assert overlap.taken_over(100.5, 102.0, broken=False) == [(101.0, TWO)]
     overlap.hold(None, ONE, 103.0)
     assert overlap.given_up(104.0) == [], "the one in use goes on and tells it"
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_how_something_stands_is_told_by_the_other_only_where_the_stream_is_broken(broken: bool) -> None:
+    overlap = make()
+    overlap.hold(STATE, ONE, 100.0)
+    overlap.hold(STATE, TWO, 101.0)
+    assert overlap.tells(STATE, 100.2) and overlap.tells(STATE, 100.2), "the one in use tells it as often as it wants"
+    assert overlap.taken_over(100.5, 102.0, broken) == ([(101.0, TWO)] if broken else [])
+    assert overlap.tells(STATE, 102.5)
+    overlap.hold(STATE, ONE, 103.0)
+    assert overlap.given_up(104.0) == []
 
 
 def test_a_failure_of_the_other() -> None:
@@ -89,9 +102,9 @@ def test_a_failure_of_the_other() -> None:
 def test_the_next_succession_knows_what_was_published_for_the_last() -> None:
     overlap = make()
     overlap.hold("1", ONE, 100.0)
-    assert overlap.taken_over(101.0, 101.0) == [(100.0, ONE)]
+    assert overlap.taken_over(101.0, 101.0, broken=False) == [(100.0, ONE)]
     overlap.hold("1", ONE, 101.5)
-    assert overlap.taken_over(102.0, 102.0) == []
+    assert overlap.taken_over(102.0, 102.0, broken=False) == []
 
 
 A = Topic("trades")

@@ -16,6 +16,15 @@ from xchws.events import Event
 Held = Tuple[float, Optional[Hashable], Event]
 
 
+class _State:
+    """The class of STATE."""
+
+
+STATE: Hashable = _State()
+"""The identity of what tells how something stands, such as a snapshot: the one in use has told that itself, change by change, so
+the other's telling matters only where the stream is broken between them."""
+
+
 class Overlap:
     """The things told by two connections. An identity of None means: nobody can tell whether it is the same thing.
 
@@ -33,7 +42,7 @@ class Overlap:
 
     def tells(self, identity: Optional[Hashable], now: float) -> bool:
         """The connection in use tells something: whether it is to be published."""
-        if identity is None:
+        if identity is None or identity is STATE:
             return True
         since = self._expected.get(identity, [])
         while since:
@@ -46,12 +55,13 @@ class Overlap:
         """The other connection tells something."""
         self._held.append((now, identity, event))
 
-    def taken_over(self, since: float, now: float) -> List[Tuple[float, Event]]:
+    def taken_over(self, since: float, now: float, broken: bool) -> List[Tuple[float, Event]]:
         """The other connection takes the place of the one in use: what only it has told, and when.
 
-        What cannot be recognised counts among that if it came after `since`; what came before, the one in use has told.
+        What cannot be recognised counts among that if it came after `since`; what came before, the one in use has told. So does
+        STATE, but only if the stream is `broken` between the two.
         """
-        fresh, unpaired = self._release(since)
+        fresh, unpaired = self._release(since, broken)
         self._expected = {}
         for identity, times in unpaired.items():
             # What is older was told before the other one was subscribed: that will never tell it.
@@ -63,20 +73,20 @@ class Overlap:
 
     def given_up(self, now: float) -> List[Tuple[float, Event]]:
         """The other connection is over: what only it has told so far, and when. The one in use may tell it still."""
-        fresh, _ = self._release(now)
+        fresh, _ = self._release(now, broken=False)
         for at, identity, _ in fresh:
             if at >= now - self._transit:
                 self._expected.setdefault(identity, []).append(now)
         self._remember(fresh, now)
         return [(at, event) for at, _, event in fresh]
 
-    def _release(self, since: float) -> Tuple[List[Held], Dict[Hashable, List[float]]]:
+    def _release(self, since: float, broken: bool) -> Tuple[List[Held], Dict[Hashable, List[float]]]:
         """What is held and was not published, and the tellings published that have no double among what is held."""
         unpaired = {identity: list(times) for identity, times in self._told.items()}
         fresh: List[Held] = []
         for at, identity, event in self._held:
-            if identity is None:
-                if at > since:
+            if identity is None or identity is STATE:
+                if at > since and (broken or identity is None):
                     fresh.append((at, identity, event))
             elif not self._paired(unpaired.get(identity, []), at):
                 fresh.append((at, identity, event))
@@ -92,7 +102,7 @@ class Overlap:
 
     def _remember(self, fresh: List[Held], now: float) -> None:
         for at, identity, _ in fresh:
-            if identity is not None:
+            if identity is not None and identity is not STATE:
                 self._told.setdefault(identity, []).append(at)
         recent = {
             identity: [time for time in times if time >= now - self._memory] for identity, times in self._told.items()

@@ -111,7 +111,8 @@ class Protocol(ABC):
         return []
 
     def identity(self, event: Data) -> Optional[Hashable]:
-        """What makes two events of two overlapping connections the same one; None where that cannot be told."""
+        """What makes two events of two overlapping connections the same one; None where that cannot be told. `overlap.STATE` for
+        what tells how something stands."""
         return None
 
     # ------------------------------------------------------------------------------------ what every protocol says alike

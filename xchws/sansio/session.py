@@ -566,7 +566,7 @@ class Session:
         self._succession.put_off()
         self._tries.renewals = 0
         self._retire(old, code, now, broken=False)
-        self.active, fresh = self._succession.take(told_until, now)
+        self.active, fresh = self._succession.take(told_until, now, broken=False)
         for want in self.wanted.values():
             self._out += self._wants.live(want, False, now)
         self._change(State.READY, now)
@@ -653,7 +653,7 @@ class Session:
 
     def _promote(self, error: XchwsError, told_until: float, now: float) -> None:
         """The active link was lost while its successor was on its way: go on with that."""
-        link, fresh = self._succession.take(told_until, now)
+        link, fresh = self._succession.take(told_until, now, broken=True)
         self.active = link
         self.attempt += 1
         self._change(State.CONNECTING, now)

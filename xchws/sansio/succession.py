@@ -64,13 +64,14 @@ class Succession:
         """It cannot make up for its forerunner."""
         self._complete_at = None
 
-    def take(self, told_until: float, now: float) -> Tuple[Link, Fresh]:
-        """It takes its forerunner's place, which has told all until then: the link, and what only that has told so far."""
+    def take(self, told_until: float, now: float, broken: bool) -> Tuple[Link, Fresh]:
+        """It takes its forerunner's place, which has told all until then: the link, and what only that has told so far; `broken`:
+        something may be missing between the two."""
         link = self.link
         assert link is not None and self.overlap is not None, "there is a successor"
         self.link = self._complete_at = None
         self._forget_at = now + _OVERLAP_MEMORY
-        return link, self.overlap.taken_over(told_until, now)
+        return link, self.overlap.taken_over(told_until, now, broken)
 
     def give_up(self, now: float) -> Fresh:
         """It is over without having taken over: what only it has told."""

@@ -327,3 +327,25 @@ def test_both_connections_are_lost_and_the_successor_s_session_is_recovered() ->
     for number, value in (("b", 1), ("c", 2)):
         talk.say(event("index_price", {"value": value}, query=QUERY, message_id=number))
     assert [int(price.value) for price in talk.told(IndexPrice)] == [1, 2]
+
+
+def test_snapshots_are_not_told_again_where_the_forerunner_is_closed_just_after_they_came() -> None:
+    """The exchange ends the old session before the old connection has said anything more; nothing is missing."""
+    market = Market("one for each")
+    for choice in (0, 3, 6):
+        market.act(choice)
+    talk, old = subscribed(market)
+    told = len(talk.told(BookOrder))
+    talk.redial()
+    talk.authorize()
+    new = Wire(talk)
+    talk.accept()
+    old.send(event("index_price", {"value": 1}))
+    old.drain(0)
+    talk.pass_time(0.1)
+    new.send(*market.beginning())
+    new.drain(0)
+    talk.lose(old.link)
+    talk.pass_time(1)
+    assert len(talk.told(BookOrder)) == told and not talk.told(Gap) + talk.told(Disconnected)
+    assert last_book(talk) == market.book()

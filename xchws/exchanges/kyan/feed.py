@@ -6,7 +6,7 @@ samples echo fewer keys of the query than were sent, so a missing key says nothi
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Hashable, List
 
 from xchws.events import Data, Event, Failure, OrderBook, Other, Path
 from xchws.exchanges.kyan import channels, models, payloads, wire
@@ -16,6 +16,7 @@ from xchws.exchanges.kyan.orders import CHANGES, Orders
 from xchws.exchanges.kyan.session import KyanSession
 from xchws.exchanges.kyan.wire import Envelope
 from xchws.sansio.fills import FillView
+from xchws.sansio.overlap import STATE
 from xchws.sansio.protocol import UNREADABLE
 
 Complain = Callable[[bytes, str], Failure]
@@ -167,23 +168,23 @@ class Feed:
         ]
 
 
-def identity(event: Data) -> Optional[Tuple[Any, ...]]:
+def identity(event: Data) -> Hashable:
     """What makes two events of two overlapping connections the same one: the payload, for the envelopes differ.
 
     An order is posted and cancelled once in its life, so that these are the same whatever else is said of it: where books begin
-    with single orders, what rests is posted to the one connection as it stands by then. None for what only the connection in
+    with single orders, what rests is posted to the one connection as it stands by then. STATE for what only the connection in
     use is to tell: whole books, positions, which come every second with nothing in them that tells two ticks apart, and
     snapshots, which may be older than what has been told already.
     """
     if isinstance(event, OrderBook):
-        return None
+        return STATE
     envelope, _ = wire.envelope_of(event._wire)
     if envelope.type == "position":
-        return None
+        return STATE
     if isinstance(event, (models.BookOrder, models.Order)):
         if envelope.type == "update_order":
             return (type(event).__name__, event.id, event.filled, event.quantity, event.exchange_status)
-        return (type(event).__name__, event.id, envelope.type) if envelope.type in CHANGES else None
+        return (type(event).__name__, event.id, envelope.type) if envelope.type in CHANGES else STATE
     payload = bytes(envelope.data) if envelope.has_data else event._wire
     if isinstance(event, Other):
         # What it is, is not known: rather told twice than taken for a repetition.
