@@ -148,7 +148,19 @@ def log_everything(path: str) -> None:
             logger.setLevel(logging.DEBUG)
 
 
+def end_with(parent: int) -> None:
+    """Let this process not outlive the program that started it, whatever threads the library keeps."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="adapter", daemon=True).start()
+
+
 def main() -> None:
+    end_with(os.getppid())
     report = Reporter()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     keep_home(report)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
@@ -26,7 +29,7 @@ from benchmarks.reliability.scoring import (
     merged,
     verdict,
 )
-from benchmarks.reliability.stage import Limits, innermost
+from benchmarks.reliability.stage import ROOT, Limits, innermost
 from benchmarks.reliability.trials import TRIALS
 from tests.benchmarks import bad_peer, good_peer
 
@@ -100,6 +103,36 @@ def test_xchws_survives(facts: Held, row: str) -> None:
 def test_nobody_leaves_this_machine(facts: Held) -> None:
     for (library, _), one in facts.items():
         assert one.get("outside") == (bad_peer.OUTSIDE if library == "bad" else None)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it is looked for in /proc")
+def test_no_library_outlives_the_program() -> None:
+    adapter = bad_peer.Adapter.__module__
+    program = (
+        "import os, sys, threading\n"
+        "from benchmarks.reliability.peers.peer import Place\n"
+        "from benchmarks.reliability.stage import Puppet\n"
+        f"puppet = Puppet(sys.executable, {adapter!r}, Place('ws://127.0.0.1:1', ''), threading.Condition())\n"
+        "assert puppet.do('look', 30)\n"
+        "assert puppet.do('stop', 0.2) is None\n"  # its main thread never comes back from there
+        "os.write(1, b'%d' % puppet._process.pid)\n"
+        "os._exit(0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=str(ROOT), stdout=subprocess.PIPE, check=True, timeout=60
+    )
+    deadline = time.monotonic() + 20
+    while _lives(int(done.stdout)) and time.monotonic() < deadline:
+        time.sleep(0.05)  # nobody's child any more, it cannot be waited for
+    assert not _lives(int(done.stdout))
+
+
+def _lives(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 FLAWED: List[Tuple[str, Dict[str, Any], str]] = [
