@@ -368,7 +368,9 @@ class Client:
         """End the connection and both threads, and deliver what waits for the callbacks, within `timeout` seconds.
 
         Idempotent, and legal from any thread, from a callback and from a signal handler. What the callbacks do not get to in
-        time is given up, counted in `status().undelivered` and logged. It takes no lock that anybody else holds.
+        time is given up, counted in `status().undelivered` and logged. It takes no lock that anybody else holds; but where a
+        signal handler has interrupted the main thread in the middle of writing a log record, our threads that have something
+        to log wait for that, so that it ends after the handler has returned.
 
         Args:
             timeout: None: until all has been delivered and has ended, however long that takes.
@@ -744,6 +746,13 @@ class Client:
                 f"{self._exchange.name}: cannot {what} in an inline callback: it runs on the owner thread, which would wait "
                 'for itself; use callbacks="thread"'
             )
+
+    def __reduce__(self) -> Any:
+        # What multiprocessing's "spawn" and "forkserver" do with an argument, and copy.copy().
+        raise TypeError(
+            f"{self._exchange.name}: a client cannot be copied or sent to another process: its connection belongs to this one. "
+            "Make a new client there"
+        )
 
     def __repr__(self) -> str:
         state = "a dead copy in a forked process" if self._forked else self._session.state

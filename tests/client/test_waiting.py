@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from datetime import timedelta
 from typing import Any, Callable, List
@@ -264,3 +265,9 @@ def test_what_a_callback_raises_reaches_those_who_wait_too(
     assert third.result(5).error is errors[2]
     client.stop()
     assert told == errors and list(stream) == []
+
+
+def test_a_client_is_not_copied_or_sent_elsewhere(make_indodax: Make) -> None:
+    """multiprocessing's "spawn" and "forkserver" pickle the arguments of a process."""
+    with pytest.raises(TypeError, match="Make a new client there"):
+        pickle.dumps(make_indodax())

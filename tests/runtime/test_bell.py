@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from typing import List
 
 import pytest
 
+from xchws import clock
 from xchws.runtime import bell as bells
 from xchws.runtime.bell import Bell, Latch
 from xchws.runtime.strand import Strand
@@ -50,6 +52,32 @@ def test_a_wait_that_is_longer_than_the_system_takes() -> None:
 
     threading.Timer(0.01, come).start()
     assert bell.wait_for(happened.is_set, threading.TIMEOUT_MAX * 10)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system gives signals to processes only")
+def test_a_signal_that_does_not_reach_the_wait_ends_it_all_the_same() -> None:
+    """One that another thread is given leaves the main thread's wait as it is; its handler runs at the next look."""
+    bell, handled = Bell(), threading.Event()
+    waits = threading.Event()
+
+    def look() -> bool:
+        waits.set()
+        return handled.is_set()
+
+    def give() -> None:
+        assert waits.wait(5)
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: handled.set())
+    try:
+        thread = threading.Thread(target=give)
+        thread.start()
+        begun = clock.monotonic()
+        assert bell.wait_for(look, 60)
+        assert clock.monotonic() - begun < 10
+        thread.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_what_raises_in_the_look_leaves_nothing_behind() -> None:

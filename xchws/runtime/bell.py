@@ -8,7 +8,6 @@ Here each who waits has a lock of his own, which the others only release; a chan
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Any, Callable, Dict, Generic, Optional, TypeVar
 
@@ -16,9 +15,11 @@ from xchws import clock
 
 T = TypeVar("T")
 
-# Seconds of one wait at most. On Windows a wait for a lock cannot be interrupted by Ctrl-C; elsewhere there is only a longest
-# wait that the system takes (threading.TIMEOUT_MAX), which a user's timeout may exceed.
-_PIECE = 0.5 if os.name == "nt" else 3600.0
+# Seconds of one wait of the main thread at most. A signal that comes just before a wait for a lock begins, or that the system
+# gives to another thread, does not end the wait; and on Windows none does. Python looks for signals between two waits.
+_PIECE = 0.5
+# Seconds of one wait of any other thread: there is a longest that the system takes (threading.TIMEOUT_MAX).
+_LONG_PIECE = 3600.0
 
 
 class Bell:
@@ -47,13 +48,14 @@ class Bell:
         deadline = None if timeout is None else clock.monotonic() + timeout
         sleeper = threading.Lock()
         sleeper.acquire()
+        piece = _PIECE if threading.current_thread() is threading.main_thread() else _LONG_PIECE
         try:
             self._sleepers[sleeper] = None
             while not happened():
-                left = _PIECE if deadline is None else deadline - clock.monotonic()
+                left = piece if deadline is None else deadline - clock.monotonic()
                 if left <= 0:
                     return False
-                sleeper.acquire(timeout=min(left, _PIECE))
+                sleeper.acquire(timeout=min(left, piece))
             return True
         finally:
             self._sleepers.pop(sleeper, None)

@@ -71,6 +71,7 @@ class Loop:
         self._mail = mail
         self._events: List[Event] = []
         self._helpers: Dict[CancelScope, int] = {}  # what helper threads do, and for which link
+        self._arriving: Dict[Connection, None] = {}  # opened by a helper thread, and on their way to the owner
         self._connections: Dict[int, Connection] = {}
         self._lingering: Dict[Connection, float] = {}
         self._routes: Dict[Connection, Route] = {}
@@ -118,8 +119,9 @@ class Loop:
     def forsake(self) -> None:
         """In a forked child: let go of every descriptor without touching the parent's connection."""
         self._forsaken = True
-        for connection in (*self._connections.values(), *self._lingering):
+        for connection in (*self._arriving, *self._connections.values(), *self._lingering):
             connection.forsake()
+        self._arriving.clear()
         self._connections.clear()
         self._lingering.clear()
         for scope in self._helpers:
@@ -420,6 +422,7 @@ class Loop:
             route = self._exchange.route(self._http.within(scope))
             try:
                 connection = self._dialler.dial(route, scope)
+                self._arriving[connection] = None
             except BaseException:
                 self._exchange.ended(route)
                 raise
@@ -442,6 +445,7 @@ class Loop:
         return outcome(now)
 
     def _opened(self, number: int, route: Route, connection: Connection, now: float) -> List[Effect]:
+        self._arriving.pop(connection, None)
         self._routes[connection] = route
         if not self._session.expects(number):
             self._drop(connection)

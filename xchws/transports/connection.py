@@ -117,6 +117,11 @@ class Connection:
     def close(self) -> None:
         """Close the socket at once."""
         try:
+            # A forked child may have a copy of the descriptor: the peer shall see the end all the same.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        except OSError:
+            pass  # the peer has ended it
+        try:
             self._socket.close()
         except OSError:
             pass  # the descriptor is free all the same

@@ -33,6 +33,7 @@ class CancelScope:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._twin: Optional[socket.socket] = None
+        self._number = -1  # the first one's
         self._cancelled = False
 
     @property
@@ -50,6 +51,7 @@ class CancelScope:
         with self._lock:
             if not self._cancelled:
                 former, self._twin = self._twin, twin
+                self._number = sock.fileno()
         if self._cancelled:
             twin.close()
         elif former is not None:
@@ -87,6 +89,16 @@ class CancelScope:
             twin.close()
 
     def forsake(self) -> None:
-        """In a forked child: let go of the descriptor. The lock may be held by a thread that the child does not have."""
-        if self._twin is not None:
-            os.close(self._twin.detach())
+        """In a forked child: let go of both descriptors. The lock may be held by a thread that the child does not have.
+
+        Were the first one left open, the peer would not see the end of the connection in the parent until the child ends.
+        """
+        if self._twin is None:
+            return
+        twin = self._twin.detach()
+        try:
+            if os.path.sameopenfile(self._number, twin):  # else it has been closed, and may be something else by now
+                os.close(self._number)
+        except OSError:
+            pass  # it has been closed
+        os.close(twin)
