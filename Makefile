@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 # Four processes: much of a test's time is waiting.
-PARALLEL ?= -n 4 --dist loadgroup
+PARALLEL ?= -n 4 --dist load
 MINUTES ?= 5
 
 VENV := .venv

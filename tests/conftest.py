@@ -9,13 +9,16 @@ import sys
 import threading
 import time
 import traceback
-from typing import Iterator, List
+from typing import Any, Iterator, List
 
 import pytest
 from hypothesis import settings
 
 THREADS_END_WITHIN = 5.0
 """How long a thread may outlive its test, in seconds."""
+
+TOGETHER = ("tests/interop/", "tests/packaging/test_distribution.py")
+"""Tests that one process runs: it installs, or builds, once for all of them."""
 
 # The same examples in every run: a red suite is red again when it is run again. To look for new ones:
 # pytest --hypothesis-profile=explore
@@ -30,6 +33,19 @@ def pytest_configure(config: pytest.Config) -> None:
     """With --cov, and unless another profile is asked for, the smaller one."""
     if config.getoption("cov_source", None) and not config.getoption("--hypothesis-profile"):
         settings.load_profile("covered")
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Each test goes to the process that is free, but for those that must stay together."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    def place(nodeid: str) -> str:
+        return next((room for room in TOGETHER if nodeid.startswith(room)), nodeid)
+
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = place
+    return scheduling
 
 
 def _alive(threads: List[threading.Thread], patience: float) -> List[threading.Thread]:

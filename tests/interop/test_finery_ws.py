@@ -15,7 +15,7 @@ from xchws.sandbox import FinerySandbox
 
 from .node import WAIT, Node
 
-pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("npm")]  # one process installs the packages
+pytestmark = pytest.mark.interop
 
 # Other than on the page: how the packages are loaded, that Node's own crypto stands in for CryptoJS, address, key, secret and
 # nonce, that `side` and `False` are words of JavaScript, and that each message is sent when the one before is answered. What

@@ -23,7 +23,7 @@ from xchws.sandbox.jsontext import write
 
 from .node import WAIT, Node
 
-pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("npm")]  # one process installs the packages
+pytestmark = pytest.mark.interop
 
 FRAMES, MESSAGES = "/ws/?cf_ws_frame_ping_pong=true", "/ws/"
 TOKEN_PATH = "/api/private_ws/v1/generate_token"

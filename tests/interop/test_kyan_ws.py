@@ -17,7 +17,7 @@ from xchws.sandbox.kyan import MAGIC_KEYS
 
 from .node import WAIT, Node
 
-pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("npm")]  # one process installs the packages
+pytestmark = pytest.mark.interop
 
 # The vendor's steps 1 to 4. Other than on the page: how the package is loaded, address, key and account, and that step 1
 # is followed by the next ones when its line is printed; what the console would show and what comes in goes to the test.

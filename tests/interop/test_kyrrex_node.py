@@ -19,7 +19,7 @@ from xchws.sandbox import KyrrexSandbox
 
 from .node import WAIT, Node
 
-pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("npm")]  # one process installs the packages
+pytestmark = pytest.mark.interop
 
 QUICK = xchws.Backoff(initial=0.01, maximum=0.05)
 KEY, SECRET, UUID = "an-api-key", "an-api-secret", "dfgkh45p8"

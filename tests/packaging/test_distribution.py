@@ -25,8 +25,6 @@ import pytest
 
 import xchws
 
-pytestmark = pytest.mark.xdist_group("distribution")  # one process builds it
-
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOT_SOURCE = shutil.ignore_patterns(
     ".git", ".venv", ".venvs", "*.egg-info", "__pycache__", ".hypothesis", ".*_cache", "build", "dist", "htmlcov"
