@@ -708,6 +708,7 @@ class Client:
         if self._loop is not None:
             self._loop.forsake()
         for watcher in list(self._watchers):
+            self._forget(watcher)
             watcher.forsake(error)
         for subscription in list(self._subscriptions.values()):
             subscription.settle("ended", error)
