@@ -40,6 +40,7 @@ class Rig(ABC):
         parted: the same after the exchange itself has closed the connection, where that makes a difference.
         numbered: the one of them that the numbered events belong to.
         together: whether one Gap tells of all streams; else each has its own.
+        begins_anew: the streams that are subscribed once more after a recovery that may lack something: they have a second Gap.
         rest: whether a REST call comes before the dial: "always", "once" (the first time), or "never".
         login: the first thing that the client says on a connection, as bytes on the wire; None where the handshake was all.
         renewal: how a planned life ends: "succession" (the next connection before the end of this one), or None: there is none.
@@ -52,6 +53,7 @@ class Rig(ABC):
     parted: ClassVar[Mapping[str, bool]] = {}
     numbered: ClassVar[str]
     together: ClassVar[bool] = False
+    begins_anew: ClassVar[Tuple[str, ...]] = ()
     rest: ClassVar[str] = "never"
     login: ClassVar[Optional[bytes]] = None
     renewal: ClassVar[Optional[str]] = None
@@ -254,6 +256,7 @@ class Kyan(Rig):
     name = "kyan"
     streams = {f"index_price pair={PAIR}": False, f"orderbook_perps pair={PAIR}": False, "trade": False}
     parted = dict.fromkeys(streams, True)
+    begins_anew = (f"orderbook_perps pair={PAIR}",)
     numbered = f"index_price pair={PAIR}"
     login = b'"api_key"'
     renewal = "succession"

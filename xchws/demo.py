@@ -161,6 +161,10 @@ def _kyan_expected(published: Any) -> Iterable[Expected]:
     yield _KYAN_CLASSES[published["type"]], published["data"]
 
 
+def _kyan_retold(event: Any) -> bool:
+    return isinstance(event, kyan.Order) and event.action == "snapshot"
+
+
 def _kyrrex_client(sandbox: KyrrexSandbox) -> xchws.Client:
     return xchws.Kyrrex(sandbox.key, sandbox.secret, url=sandbox.url, rest_url=sandbox.rest_url, backoff=_BACKOFF)
 
@@ -208,7 +212,7 @@ EXHIBITS = (
         _indodax_market_client,
         _indodax_market_expected,
     ),
-    Exhibit("kyan", lambda: KyanSandbox(seed=1), _kyan_client, _kyan_expected),
+    Exhibit("kyan", lambda: KyanSandbox(seed=1), _kyan_client, _kyan_expected, _kyan_retold),
     Exhibit("kyrrex", lambda: KyrrexSandbox(seed=1), _kyrrex_client, _kyrrex_expected),
     Exhibit("richamster", lambda: RichamsterSandbox(seed=1), _richamster_client, _richamster_expected),
 )

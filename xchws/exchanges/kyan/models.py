@@ -218,10 +218,12 @@ class Order(events.Order):
     """An order of a maker that was asked for. Quantities as in `BookOrder`; an edit is a cancelled order and a new one.
 
     Attributes:
+        action: "snapshot" (it rests when the subscription begins, and may have been told before), "post", "update" or "cancel".
         time_in_force: such as "good_til_cancelled"; maker, taker: addresses; post_only, mmp, liquidation: flags;
         created_ms: when it was posted, in milliseconds.
     """
 
+    action: str = ""
     time_in_force: Optional[str] = None
     maker: Optional[str] = None
     taker: Optional[str] = None
@@ -295,6 +297,7 @@ def order_event(action: str, order: payloads.Order, **where: Any) -> Order:
         remaining=order.remaining,
         final=status in _FINAL,
         exchange_status=order.order_state,
+        action=action,
         time_in_force=order.type,
         maker=order.maker,
         taker=order.taker,
