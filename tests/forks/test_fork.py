@@ -41,8 +41,14 @@ def go(program: subprocess.Popen[str]) -> None:
 
 
 def ended(program: subprocess.Popen[str], code: int = 0) -> str:
-    out, error = program.communicate(timeout=60)
-    assert (error, program.returncode) == ("", code), out
+    assert program.stdout is not None and program.stderr is not None
+    if program.stdin is not None:
+        program.stdin.close()
+    out = program.stdout.read()  # communicate() would pass over what readline() has read ahead
+    error = program.stderr.read()
+    program.stdout.close()
+    program.stderr.close()
+    assert (error, program.wait(60)) == ("", code), out
     return out
 
 
