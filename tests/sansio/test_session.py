@@ -1380,6 +1380,24 @@ def test_last_words() -> None:
     assert len(stage.all(Disconnected)) == 1
 
 
+def test_a_peer_that_answered_a_ping_is_held_to_it_on_later_connections() -> None:
+    stage = Stage()
+    stage.start()
+    first = Actor()
+    first.answers_pings = False
+    stage.ready(first)
+    stage.sleep()
+    stage.hears(first, frames.Pong(b""))
+    stage.lost(first)
+    stage.sleep()
+    second = Actor()
+    second.answers_pings = False
+    stage.ready(second)
+    assert [write.opcode for write in stage.all(Write, stage.sleep())] == [frames.PING]
+    effects = stage.sleep()  # not a byte comes, not even the answer to the first ping
+    assert isinstance(stage.only(Disconnected, effects).error, Silent)
+
+
 def test_what_a_connection_told_that_never_served_comes_after_a_gap() -> None:
     stage, actor = connected()
     whole = stage.now

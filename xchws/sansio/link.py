@@ -41,6 +41,7 @@ class Link:
         told: the topics that the protocol has been asked to subscribe; confirmed: those that the exchange has accepted.
         expiry: when what this connection rests on ends (monotonic), or None.
         suspended: the exchange has said that it cannot serve for the moment.
+        answered: whether the peer has answered a ping, on this connection or (the argument) on an earlier one.
         renewal_due: it has asked to be renewed before it served.
     """
 
@@ -54,6 +55,7 @@ class Link:
         ping_interval: Optional[float],
         ping_timeout: Optional[float],
         verbatim: Callable[[], bool],
+        answered: bool = False,
     ) -> None:
         self.number = number
         self.phase = Phase.DIALLING
@@ -72,7 +74,7 @@ class Link:
         self._ping_interval = ping_interval
         self._ping_timeout = ping_timeout if ping_interval is not None else None
         self._pinged_at: Optional[float] = None
-        self._ponged = False
+        self.answered = answered
         self._asked = False
         self._verbatim = verbatim
 
@@ -196,7 +198,7 @@ class Link:
             return self.protocol.received_binary(item.payload, now)
         if isinstance(item, frames.Violation):
             return self.broken(item.code, item.reason)
-        self._ponged = True
+        self.answered = True
         return []
 
     # --------------------------------------------------------------------------------------------------------- the clock
@@ -224,7 +226,7 @@ class Link:
     @property
     def owes_pong(self) -> bool:
         """Whether a ping has been sent whose answer, or any other byte, must come in time."""
-        answers = self._ponged or (self._protocol is not None and self._protocol.answers_pings)
+        answers = self.answered or (self._protocol is not None and self._protocol.answers_pings)
         return self._pinged_at is not None and self._ping_timeout is not None and answers
 
     def probe(self, now: float) -> List[Output]:

@@ -122,6 +122,7 @@ class Session:
         self.connections = 0  # that became READY, successors included
         self.last_error: Optional[XchwsError] = None
         self.last_heard: Optional[float] = None
+        self._answered = False  # whether the peer has ever answered a ping
         self._heard_before = 0.0  # when the link that spoke last had spoken before
         self._numbers = 0
         self._last_time: Optional[datetime] = None  # the exchange's time of the last event published
@@ -246,6 +247,7 @@ class Session:
         if link is not None:
             self.last_heard = now
             outputs = link.received(items, now)
+            self._answered = self._answered or link.answered
             self._heard_before = link.heard_before
             self._apply(link, outputs, now)
         return self._take()
@@ -508,6 +510,7 @@ class Session:
             ping_interval=terms.ping_interval,
             ping_timeout=terms.ping_timeout,
             verbatim=terms.verbatim,
+            answered=self._answered,
         )
         self._out.append(Dial(link.number, terms.open_timeout))
         return link
