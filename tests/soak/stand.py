@@ -47,8 +47,9 @@ STREAM = {
 }
 
 
-# What the exchanges have reason to complain of: it is what the faults are about.
-DUE = re.compile(r"expired token|refused with error|Recovery token")
+# What the exchanges have reason to complain of, because it is what the faults are about; and what they merely frown upon: Kyan's
+# sees a channel asked for a second time where its rate limit has refused to let go of it for a new snapshot.
+DUE = re.compile(r"expired token|refused with error|Recovery token|remark: ")
 
 
 def over_tls(rig: Rig, seed: int) -> bool:
@@ -204,8 +205,9 @@ class Stand:
             status = self.client.status()
             if not status.threads_alive and status.state is not xchws.State.STOPPED:
                 self.dead_threads += 1
-            if status.state is xchws.State.READY and status.last_message is not None:
-                silence = (datetime.now(timezone.utc) - status.last_message).total_seconds()
+            if status.state is xchws.State.READY and status.last_message is not None and status.since is not None:
+                # The answer to the handshake is a sign of life, too; Richamster's client is READY by it.
+                silence = (datetime.now(timezone.utc) - max(status.last_message, status.since)).total_seconds()
                 self.longest_silence = max(self.longest_silence, silence)
 
     def recovered(self) -> bool:
