@@ -6,6 +6,7 @@ Knows nothing of any exchange: a function says what is answered.
 from __future__ import annotations
 
 import http.server
+import selectors
 import socket
 import ssl
 import threading
@@ -49,20 +50,29 @@ class RestServer:
         self.closing.clear()
         self._server = _Server(("127.0.0.1", self.port), self, self._ssl_context)
         self.port = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="sandbox-rest", daemon=True
-        )
+        self._stopper, self._stopped = socket.socketpair()
+        self._thread = threading.Thread(target=self._serve, args=(self._server,), name="sandbox-rest", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         if self._server is None or self._thread is None:
             return
         self.closing.set()
-        self._server.shutdown()
+        self._stopper.send(b"x")
         self._thread.join()
         self._server.server_close()
+        self._stopper.close()
+        self._stopped.close()
         self._server.end_requests()
         self._server = None
+
+    def _serve(self, server: _Server) -> None:
+        """Unlike serve_forever(), which looks now and then whether it is to end, this ends at once."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(server, selectors.EVENT_READ)
+            selector.register(self._stopped, selectors.EVENT_READ)
+            while not any(key.fileobj is self._stopped for key, _ in selector.select()):
+                server.handle_request()
 
     def refuse(self, reply: RestReply, times: Optional[int]) -> None:
         with self._lock:
@@ -89,6 +99,7 @@ class _Server(http.server.ThreadingHTTPServer):
     """Keeps its connections and their threads, so that closing leaves none behind."""
 
     daemon_threads = True
+    timeout = 0  # seconds that handle_request() waits: there is something
 
     def __init__(self, address: Tuple[str, int], owner: RestServer, context: Optional[ssl.SSLContext]) -> None:
         super().__init__(address, _Handler)

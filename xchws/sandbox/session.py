@@ -274,6 +274,7 @@ class Session:
 
     def _start_tls(self, context: ssl.SSLContext) -> bool:
         self._selector.unregister(self._sock)
+        self._sock.getpeername()  # a client that is gone already: wrap_socket would raise later, and leave its descriptor open
         wrapped = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
         self._sock = wrapped
         self._selector.register(wrapped, selectors.EVENT_READ)
