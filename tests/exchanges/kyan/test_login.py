@@ -158,6 +158,16 @@ def test_a_subscription_that_is_never_answered_is_taken_back() -> None:
     assert talk.session.state is State.READY and not talk.session.wanted
 
 
+def test_a_subscription_whose_events_come_needs_no_answer() -> None:
+    talk = Conversation(recovery=False)
+    talk.authorize()
+    talk.subscribe("index_price", pair="ETH_USDC")
+    talk.say(price(1, message_id="m1"))
+    assert [one.state for one in talk.settled] == ["active"]
+    talk.pass_time(11)
+    assert talk.session.state is State.READY and not talk.told(Failure) and len(talk.dials) == 1
+
+
 def test_the_count_of_what_was_restored_may_be_anything() -> None:
     for count in ("x", [1], True, 1):
         talk = lost_session()

@@ -334,8 +334,8 @@ class KyanProtocol(Protocol):
         if command.verb == "recover_session":
             return [self._unrecovered("there was no answer")]
         if command.verb == "subscribe":
-            if command.topic is None:
-                return []
+            if command.topic is None or self._session.topics.get(command.topic):
+                return []  # not wanted any more, or served all the same: its events have come
             self._subscriptions.unanswered(command.topic)
             return [Unanswered(command.topic)]
         if command.ticket is not None:
