@@ -270,7 +270,7 @@ class Kyan(Rig):
         return xchws.Kyan(sandbox.key, **arguments)
 
     def subscribe(self, sandbox: Any, client: Any) -> List[xchws.Subscription]:
-        return [client.subscribe_orderbook_perps(PAIR), client.subscribe_index_price(PAIR), client.subscribe_trades()]
+        return [client.subscribe_trades(), client.subscribe_index_price(PAIR), client.subscribe_orderbook_perps(PAIR)]
 
     def wanted(self, sandbox: Any) -> List[str]:
         return sorted(self.streams)

@@ -99,6 +99,8 @@ def test_a_hundred_thousand_at_once(richamster: RichamsterSandbox, client: xchws
     last.result(WAIT)
     pongs = [ping.decode() for ping in pings]
     richamster.wait_until(lambda: [one.text for one in richamster.received if one.kind == "pong"] == pongs, WAIT)
+    session.send_bytes(frame(b"after", 9))  # what came before it waits by the time that it is answered
+    richamster.wait_until(lambda: any(one.text == "after" for one in richamster.received if one.kind == "pong"), WAIT)
     status = client.status()
     assert gate.numbers == [], "all pings were answered while nothing was called back"
     assert BURST <= status.backlog <= BURST + 2 and status.state is xchws.State.READY
