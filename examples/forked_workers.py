@@ -3,8 +3,9 @@
     python examples/forked_workers.py BTC/UAH ETH/UAH
 
 A connection belongs to one process. A client that was started before the fork is dead in the child and says so (StateError).
-Under Celery `worker` below is a handler of the signal `worker_process_init`, under gunicorn it is the hook `post_fork`.
-Here the standard library's multiprocessing starts them: one worker for each pair.
+Under Celery the client is made and started in a handler of the signal `worker_process_init`, under gunicorn in the hook
+`post_fork`: there with `client.start()`, for `run_forever()` would not come back and the worker would do nothing else.
+Here the standard library's multiprocessing starts processes that do nothing else: one for each pair.
 """
 
 from __future__ import annotations

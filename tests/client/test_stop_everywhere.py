@@ -1,7 +1,7 @@
 """stop() of each client in each state that it can be in: in time, and nothing is left.
 
-What drips while it is being opened: tests/transports/test_deadlines.py. From where stop() may be called: test_stopping.py,
-test_any_moment.py and test_calling_back.py.
+What drips while it is being opened: tests/transports/test_deadlines.py. From where stop() may be called: test_stopping.py and
+test_any_moment.py.
 """
 
 from __future__ import annotations
