@@ -1,0 +1,1 @@
+"""What Celery and gunicorn import in tests/forks/test_workers.py."""
