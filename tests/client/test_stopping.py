@@ -210,7 +210,9 @@ def test_with_and_run_forever(indodax: IndodaxSandbox, make_indodax: Make) -> No
 
 
 def run(code: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    # Unbuffered, print() writes in pieces, and two processes' lines would mix.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment = {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
