@@ -6,6 +6,7 @@ main thread holds a lock then that another thread of the client's wants, or that
 
 from __future__ import annotations
 
+import gc
 import threading
 from contextlib import suppress
 from functools import partial
@@ -106,6 +107,7 @@ def test_at_any_moment_of_start(callbacks: Any, raises: bool) -> None:
         with moment.interrupted_by(handler), suppress(xchws.StateError, KeyboardInterrupt):
             client.start()
         all_over(client, moment.place)
+    gc.collect()  # now, while they may be found unclosed
 
 
 def run_to_the_end(client: Any) -> None:

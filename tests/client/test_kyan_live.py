@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
@@ -908,14 +909,16 @@ def test_a_successor_takes_over_before_the_sessions_end(make: Make, ended: bool,
         before = exchange.published_count
         first = exchange.wait_for_session()
         exchange.run(200)
-        exchange.wait_until(lambda: exchange.published_count >= before + 50, WAIT)
+        stream = client.events(xchws.Data, timeout=WAIT)
+        assert len(list(islice(stream, 50))) == 50
         renew_now(client)
         if ended:
-            exchange.wait_until(lambda: client._session._succession.is_complete or first not in exchange.sessions, WAIT)
+            assert any(client._session._succession.is_complete or first not in exchange.sessions for _ in stream)
             exchange.end_session(first)
         exchange.wait_until(lambda: exchange.opened >= 2 and first not in exchange.sessions, WAIT)
         taken_over = exchange.published_count
-        exchange.wait_until(lambda: exchange.published_count >= taken_over + 50, WAIT)
+        assert any(exchange.published_count >= taken_over + 50 for _ in stream)
+        stream.close()
         exchange.pause()
         settled(client, exchange)
         books.compare(exchange)

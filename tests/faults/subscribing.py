@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Mapping, Optional, Type
+from typing import Any, Callable, Dict, List, Mapping, Optional, Type
 
 import xchws
 from tests.faults.fault import Fault
@@ -85,6 +85,11 @@ def anew(trial: Trial) -> None:
         trial.forgive("the session could not be recovered")
 
 
+def no_pings(trial: Trial) -> Dict[str, Any]:
+    """An answer is waited for longer than a pong: where time leaps so far, a pong on its way would be missed first."""
+    return {"ping_interval": None}
+
+
 def lose_answer(trial: Trial, act: Callable[[], Any]) -> None:
     """The act makes the client subscribe; the answer to its first subscription is lost, the others have come."""
     kind = KIND[trial.rig.name]
@@ -127,6 +132,7 @@ def cut_after(trial: Trial) -> None:
     Ready(as_told, Silent, again=True),
     {"kyan": Ready(lost, Silent, again=True)},
     complaints=SECOND_TIME,
+    options=no_pings,
 )
 def unanswered(trial: Trial) -> None:
     anew(trial)
@@ -161,6 +167,7 @@ def without_first(error: Type[XchwsError], again: bool = False) -> Outcomes:
     NONE,
     {**without_first(SubscriptionRejected, again=True), "indodax": Ready(as_told, Silent)},
     complaints=SECOND_TIME,
+    options=no_pings,
 )
 def unanswered_twice(trial: Trial) -> None:
     def wait_in_vain() -> None:
