@@ -209,7 +209,8 @@ class Dispatcher:
             if self.abandoned:
                 return  # given up at stop(), or this is a copy in a forked child
             try:
-                done = self._hand_over(self._in_hand[0])
+                waiting = self._in_hand[0]
+                done = self._deliver(waiting) if isinstance(waiting, Event) else self._hand_over(waiting)
             except BaseException as error:  # a fault of ours: what it was about is lost, and that must not be silent
                 if self._forsaken:
                     raise
@@ -218,13 +219,12 @@ class Dispatcher:
             if done:
                 self._in_hand.popleft()
 
-    def _hand_over(self, waiting: Waiting) -> bool:
-        if not isinstance(waiting, Place):
-            return self._deliver(waiting)
+    def _hand_over(self, place: Place) -> bool:
+        """Call the function that the place is for with what is the newest now; True, for that is all."""
         with self._lock:
-            event = self._newest.take(waiting)
-        if event is not None and not waiting.registration.removed:
-            self._call(waiting.registration, event)
+            event = self._newest.take(place)
+        if event is not None and not place.registration.removed:
+            self._call(place.registration, event)
         return True
 
     def _deliver(self, event: Event) -> bool:

@@ -42,6 +42,8 @@ class Registration:
 
     def matches(self, event: Event) -> bool:
         """Whether the event passes the filters."""
+        if not self.filters:
+            return True  # most have none, and all() with a generator is the dearest step of a delivery
         try:
             return all(getattr(event, name, None) == value for name, value in self.filters)
         except BaseException as raised:
