@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from typing import Any, Callable, Dict, List
 
@@ -30,6 +31,7 @@ WAIT = 20.0  # seconds, for all that a block waits for
 _TICK = 0.02  # seconds between two looks at what the block has said
 _EVENTS = 10  # that the exchange publishes between them
 QUICK = xchws.Backoff(initial=0.02, maximum=0.1)
+_ENDLESS = (xchws.Client.run_forever.__code__, xchws.EventStream.__next__.__code__)
 
 
 class Run:
@@ -76,9 +78,7 @@ class Run:
         """Stop its client and wait for its end; the errors that it ended with and nobody has been told of."""
         client = self._names.get("client")
         if client is not None:
-            deadline = clock.monotonic() + WAIT
-            while client._answers and clock.monotonic() < deadline:  # what an order became may be told before its reply
-                threading.Event().wait(_TICK)
+            self._let_come_to_its_end()
             assert client.stop(WAIT)
         self._thread.join(WAIT)
         assert not self._thread.is_alive(), "the block does not end"
@@ -86,6 +86,19 @@ class Run:
         while not self._said.empty():
             left.append(self._said.get())
         return [one for one in left if isinstance(one, BaseException)]
+
+    def _let_come_to_its_end(self) -> None:
+        """A callback may say what was waited for while the block is still in a `start(timeout)` or waits for a reply."""
+        deadline = clock.monotonic() + WAIT
+        while not self._is_at_its_end() and clock.monotonic() < deadline:
+            self._thread.join(_TICK)
+
+    def _is_at_its_end(self) -> bool:
+        """Whether it is done, or in a call that only the end of its client ends."""
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        while frame is not None and frame.f_code not in _ENDLESS:
+            frame = frame.f_back
+        return frame is not None or not self._thread.is_alive()
 
 
 def _run(block: Block, names: Dict[str, Any], make: Callable[[], xchws.Client], exchange: Any) -> None:
