@@ -17,8 +17,28 @@ from hypothesis import settings
 THREADS_END_WITHIN = 5.0
 """How long a thread may outlive its test, in seconds."""
 
-TOGETHER = ("tests/interop/", "tests/packaging/test_distribution.py")
-"""Tests that one process runs: it installs, or builds, once for all of them."""
+TOGETHER = (
+    "tests/benchmarks/test_reliability_comparison.py",
+    "tests/interop/",
+    "tests/packaging/test_distribution.py",
+)
+"""Tests that one process runs: it installs, builds or holds a comparison once for all of them."""
+
+UNMEASURED = (
+    "tests/benchmarks/",
+    "tests/client/test_any_moment.py",
+    "tests/client/test_bursts.py",
+    "tests/client/test_signals.py",
+    "tests/client/test_stop_everywhere.py",
+    "tests/client/test_two_thousand.py",
+    "tests/faults/",
+    "tests/forks/",
+    "tests/interop/",
+    "tests/resources/",
+    "tests/soak/",
+)
+"""Tests of the whole under load or in odd moments: with --cov they are not measured, which would make them twice as long. What
+they alone reach is no more covered for it: each line should be held by a test that looks at what it does."""
 
 # The same examples in every run: a red suite is red again when it is run again. To look for new ones:
 # pytest --hypothesis-profile=explore
@@ -33,6 +53,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """With --cov, and unless another profile is asked for, the smaller one."""
     if config.getoption("cov_source", None) and not config.getoption("--hypothesis-profile"):
         settings.load_profile("covered")
+
+
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    """What needs no measuring is marked for pytest-cov."""
+    for item in items:
+        if item.nodeid.startswith(UNMEASURED):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
