@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, List
+from typing import Any, Callable, Dict, List
 
 import pytest
 
@@ -115,6 +115,28 @@ def test_no_secret_when_nothing_answers(clients: List[xchws.Client], log: Everyt
     everything = "\n".join([*texts, *log.texts])
     assert "failed" in everything
     assert "KEY-nobody-knows" not in everything and "SECRET-nobody-knows" not in everything
+
+
+@pytest.mark.parametrize("argument", ["url", "rest_url", "proxy"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}://user:SECRET@host",
+        "{}://host/?token=SECRET",
+        "{}://host/ ?token=SECRET",
+        "{}://host:x/?token=SECRET",
+        "SECRET",
+    ],
+)
+def test_no_secret_of_an_address_that_is_refused(argument: str, form: str) -> None:
+    for scheme in ("ws", "http", "ftp"):
+        for given in (form.format(scheme), form.format(scheme).encode()):
+            options: Dict[str, Any] = {argument: given}
+            try:
+                xchws.Kyrrex("key", "secret", **options)
+            except xchws.ConfigurationError as refused:
+                assert refused.argument == argument
+                assert not any("SECRET" in text for text in shown(refused))
 
 
 def test_no_token_of_richamster(richamster: RichamsterSandbox, make_richamster: Make, log: Everything) -> None:

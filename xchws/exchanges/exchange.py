@@ -78,11 +78,13 @@ def address(value: Optional[str], argument: str, schemes: Tuple[str, ...], defau
     if value is None:
         return default
     form = f"{schemes[-1]}://host/…"
-    if not isinstance(value, str) or not value.isprintable() or " " in value:
-        raise _unfit(exchange, argument, f"an address such as {form}, not {value!r}")
+    if not isinstance(value, str):
+        raise _unfit(exchange, argument, f"an address such as {form}, not a {type(value).__name__}")
+    if not value.isprintable() or " " in value:
+        raise _unfit(exchange, argument, f"an address such as {form}, without blanks")
     try:
         parts = urlsplit(value)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
         (host or "").encode("idna")  # what cannot be written so cannot be looked up
     except ValueError:
         raise _unfit(exchange, argument, f"an address such as {form}; what was given cannot be read as one") from None
@@ -90,6 +92,8 @@ def address(value: Optional[str], argument: str, schemes: Tuple[str, ...], defau
         raise _unfit(
             exchange, argument, f"an address that begins with {' or '.join(f'{s}://' for s in schemes)} and a host"
         )
+    if port == 0:
+        raise _unfit(exchange, argument, "an address with a port from 1 to 65535, or without one")
     if parts.username or parts.password or parts.fragment:
         raise _unfit(exchange, argument, "an address without user, password and #fragment")
     return value
@@ -107,7 +111,7 @@ def base_address(value: Optional[str], argument: str, schemes: Tuple[str, ...], 
         raise _unfit(
             exchange,
             argument,
-            f"an address without path and query, such as {parts.scheme}://{parts.netloc}; not {given!r}",
+            f"an address without path and query, such as {parts.scheme}://{parts.netloc}",
         )
     return f"{parts.scheme}://{parts.netloc}"
 

@@ -130,6 +130,7 @@ def test_the_environment_has_the_credentials(monkeypatch: pytest.MonkeyPatch) ->
         ({"user_uuid": 5}, "user_uuid"),
         ({"environment": "test"}, "environment"),
         ({"url": "https://my.kyrrex.mt"}, "url"),
+        ({"url": "wss://my.kyrrex.mt:0"}, "url"),
         ({"rest_url": "wss://my.kyrrex.mt"}, "rest_url"),
         ({"path": "zsu"}, "path"),
         ({"path": "/a?b"}, "path"),
