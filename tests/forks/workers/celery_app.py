@@ -14,7 +14,11 @@ FOLDER = os.environ["XCHWS_TEST_FOLDER"]
 
 app = Celery("workers", broker="filesystem://", backend=f"file://{FOLDER}/results")
 app.conf.update(
-    broker_transport_options={"data_folder_in": f"{FOLDER}/queue", "data_folder_out": f"{FOLDER}/queue"},
+    broker_transport_options={
+        "control_folder": f"{FOLDER}/control",
+        "data_folder_in": f"{FOLDER}/queue",
+        "data_folder_out": f"{FOLDER}/queue",
+    },
     broker_connection_retry_on_startup=True,
     worker_hijack_root_logger=False,
 )
