@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Dict, List, Mapping, Optional, Tuple
+from typing import Any, ClassVar, Dict, List, Mapping, Optional, Tuple, Type
 
 import xchws
 from xchws.events import Data
@@ -39,6 +39,7 @@ class Rig(ABC):
             subscription. Where it is not together, the exchange's side sees them under the same names.
         parted: the same after the exchange itself has closed the connection, where that makes a difference.
         numbered: the one of them that the numbered events belong to.
+        event_class: what they are to the client.
         together: whether one Gap tells of all streams; else each has its own.
         begins_anew: the streams that are subscribed once more after a recovery that may lack something: they have a second Gap.
         rest: whether a REST call comes before the dial: "always", "once" (the first time), or "never".
@@ -52,6 +53,7 @@ class Rig(ABC):
     streams: ClassVar[Mapping[str, bool]]
     parted: ClassVar[Mapping[str, bool]] = {}
     numbered: ClassVar[str]
+    event_class: ClassVar[Type[Data]]
     together: ClassVar[bool] = False
     begins_anew: ClassVar[Tuple[str, ...]] = ()
     rest: ClassVar[str] = "never"
@@ -130,6 +132,7 @@ class Indodax(Rig):
     name = "indodax"
     streams = {"orders": False}
     numbered = "orders"
+    event_class = xchws.Order
     together = True
     rest = "always"
     login = b'"connect"'
@@ -161,6 +164,7 @@ class IndodaxMarket(Rig):
     name = "indodax-market"
     streams = {"chart:tick-btcidr": True, "market:order-book-btcidr": True, "market:summary-24h": True}
     numbered = "chart:tick-btcidr"
+    event_class = indodax_market.Tick
     login = b'"token"'
     replays = True
 
@@ -192,6 +196,7 @@ class Richamster(Rig):
     name = "richamster"
     streams = {"order_book BTC/UAH": False, "ticker BTC/UAH": False, "user_orders BTC/UAH": False}
     numbered = "order_book BTC/UAH"
+    event_class = xchws.BookLevel
     unsubscribes = False
 
     def sandbox(self, seed: int = 1, ssl_context: Optional[ssl.SSLContext] = None, **options: Any) -> Any:
@@ -226,6 +231,7 @@ class Kyrrex(Rig):
     name = "kyrrex"
     streams = dict.fromkeys(kyrrex.OBJECTS, False)
     numbered = "account"
+    event_class = kyrrex.Account
     together = True
     rest = "once"
     login = b"40"
@@ -258,6 +264,7 @@ class Kyan(Rig):
     parted = dict.fromkeys(streams, True)
     begins_anew = (f"orderbook_perps pair={PAIR}",)
     numbered = f"index_price pair={PAIR}"
+    event_class = kyan.IndexPrice
     login = b'"api_key"'
     renewal = "succession"
     replays = True
@@ -291,6 +298,7 @@ class Finery(Rig):
     name = "finery"
     streams = {"L": True, "F BTC-EUR": True, "O": False}
     numbered = "L"
+    event_class = finery.CounterpartyLimit
 
     def sandbox(self, seed: int = 1, ssl_context: Optional[ssl.SSLContext] = None, **options: Any) -> Any:
         return FinerySandbox(seed=seed, ssl_context=ssl_context, **options)

@@ -162,6 +162,30 @@ def test_a_message_as_it_came() -> None:
     assert Message(wire=b"\xff").text == "\ufffd"
 
 
+def test_a_number_beyond_every_decimal_is_its_text() -> None:
+    wire = b'{"size":1e99999999999999999999,"price":-1.5E-99999999999999999999,"id":7}'
+    told = {"size": "1e99999999999999999999", "price": "-1.5E-99999999999999999999", "id": 7}
+    assert Message(wire=wire).data == Order(wire=wire).raw == told
+
+
+def test_what_the_latest_is_of() -> None:
+    """Each class whose newest event is enough says what attributes tell whose it is; they are there and can be keys."""
+    classes, waiting = set(), [Event]
+    while waiting:
+        event_class = waiting.pop()
+        classes.add(event_class)
+        waiting += event_class.__subclasses__()
+    assert {one for one in classes if one.__module__ == events.__name__ and one.latest_by} == {
+        Balance,
+        OrderBook,
+        Position,
+        Ticker,
+    }
+    for event_class in classes:
+        event = event_class()
+        assert all(hash(getattr(event, name)) is not None for name in event_class.latest_by), event_class
+
+
 @pytest.mark.parametrize(
     ("milliseconds", "time"),
     [

@@ -6,9 +6,10 @@ import difflib
 import itertools
 import random
 import threading
+import weakref
 from collections import deque
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Type, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Set, Type, TypeVar, Union
 
 from xchws import clock, log, process
 from xchws.backoff import Backoff
@@ -37,7 +38,7 @@ from xchws.events import (
     Transfer,
 )
 from xchws.exchanges.exchange import Exchange
-from xchws.hooks import Hook
+from xchws.hooks import Hook, check_hooks
 from xchws.runtime.bell import Bell, Latch
 from xchws.runtime.dispatcher import Dispatcher
 from xchws.runtime.loop import Command, Loop
@@ -94,6 +95,8 @@ E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound="Client")
 
+_Watcher = Union[Expectation[Any], EventStream[Any]]
+
 _MAX_MESSAGE = 16 * 1024 * 1024  # bytes; the largest message known of the five exchanges has some 100 KiB
 _IN_A_HURRY = 0.25  # seconds for what is left to do at the end of stop(): to close sockets, and for threads to end
 
@@ -149,6 +152,10 @@ class Client:
     on_error: Hook[XchwsError] = Hook(Failure, _error_of)
     on_message: Hook[Any] = Hook(Message, _data_of)
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        check_hooks(cls)
+
     def __init__(
         self,
         exchange: Exchange,
@@ -197,7 +204,7 @@ class Client:
                 # Of the system: processes that are forked from one must not all wait equally long.
                 draw=random.SystemRandom().random,
                 utc_of=clock.utc_of,
-                verbatim=self._registry.wants_messages,
+                verbatim=self._wants_messages,
                 congested=lambda: self._dispatcher.backlog > capacity // 2,
             )
         )
@@ -210,10 +217,10 @@ class Client:
         self._ended: Latch[Optional[XchwsError]] = Latch(self._bell)
         self._forked = False
         self._tickets = itertools.count(1)
-        # All three are changed one key at a time, which is atomic: no lock is needed between us and the user.
+        # All three are changed one entry at a time, which is atomic: no lock is needed between us and the user.
         self._answers: Dict[int, Answer] = {}
         self._subscriptions: Dict[Topic, Subscription] = {}
-        self._watchers: Dict[Union[Expectation[Any], EventStream[Any]], None] = {}
+        self._watchers: Set[weakref.ref[_Watcher]] = set()  # what nobody can ask any more is not kept
         self._register(hooks)
         process.remember(self)
 
@@ -241,7 +248,8 @@ class Client:
         gets the event itself, whatever its class.
 
         Raises:
-            ConfigurationError: no event class, no function, an unknown filter or an unknown `when_slow`.
+            ConfigurationError: no event class, no plain function (a coroutine function is none), an unknown filter, or a
+                `when_slow` that is unknown or not for these events.
         """
         self._check_process()
         if function is None:
@@ -503,6 +511,8 @@ class Client:
     ) -> Expectation[E]:
         """Watch for an event from now on, so that what is done next cannot race it; `.result(timeout)` waits for it.
 
+        It watches as long as somebody keeps it.
+
         Args:
             event_class: its class or a base class; where: a quick test, called on the owner thread;
             **filters: attribute=value.
@@ -524,6 +534,8 @@ class Client:
     def events(self, event_class: Type[E], *, timeout: Optional[float] = None, **filters: Any) -> EventStream[E]:
         """The events from now on as an iterator, for code shaped as a loop; `EventStream` says how it ends.
 
+        They are gathered as long as somebody keeps it.
+
         Args:
             event_class: their class or a base class; timeout: seconds to wait for each; **filters: attribute=value.
 
@@ -539,21 +551,29 @@ class Client:
         self._watch(stream)
         return stream
 
-    def _watch(self, watcher: Union[Expectation[Any], EventStream[Any]]) -> None:
-        self._watchers[watcher] = None
+    def _watch(self, watcher: _Watcher) -> None:
+        # Ctrl-C would be lost in a callback in Python, but not in this one.
+        self._watchers.add(weakref.ref(watcher, self._watchers.discard))
         if self._ended.given:  # whoever takes it out tells it
             self._forget(watcher)
             self._fail(watcher)
 
-    def _fail(self, watcher: Union[Expectation[Any], EventStream[Any]]) -> None:
+    def _fail(self, watcher: _Watcher) -> None:
         """The client has ended: nothing more comes. What was expected never came; a stream has its end."""
         if isinstance(watcher, EventStream):
             watcher.fail(self._ended.value)
         else:
             watcher.fail(self._ending())
 
-    def _forget(self, watcher: Any) -> None:
-        self._watchers.pop(watcher, None)
+    def _forget(self, watcher: _Watcher) -> None:
+        self._watchers.discard(weakref.ref(watcher))
+
+    def _watching(self) -> List[_Watcher]:
+        watchers = [reference() for reference in list(self._watchers)]
+        return [watcher for watcher in watchers if watcher is not None]
+
+    def _wants_messages(self) -> bool:
+        return self._registry.wants_messages() or any(watcher.event_class is Message for watcher in self._watching())
 
     def _ending(self) -> XchwsError:
         error = self._ended.value
@@ -588,6 +608,7 @@ class Client:
         def subscribe(now: float) -> List[Effect]:
             if not subscription.is_wanted:
                 return []
+            subscription.asked = True
             want = self._session.wanted.get(subscription._topic)
             if want is not None:
                 subscription.settle(want.state, None)  # one that was asked for twice may have missed it
@@ -669,13 +690,13 @@ class Client:
         return dropped
 
     def _offer(self, event: Event) -> None:
-        for watcher in list(self._watchers):
+        for watcher in self._watching():
             if watcher.offer(event):
                 self._forget(watcher)
 
     def _settle(self, settled: Settled) -> None:
         subscription = self._subscriptions.get(settled.topic)
-        if subscription is not None and settled.state != "ended":
+        if subscription is not None and subscription.asked and settled.state != "ended":
             subscription.settle(settled.state, settled.error)
 
     def _resolve(self, resolved: Resolved) -> None:
@@ -685,7 +706,7 @@ class Client:
 
     def _finish(self, error: Optional[XchwsError]) -> None:
         error = self._ended.give(error)
-        for watcher in list(self._watchers):
+        for watcher in self._watching():
             self._forget(watcher)
             self._fail(watcher)
         for subscription in list(self._subscriptions.values()):
@@ -707,7 +728,7 @@ class Client:
         self._dispatcher.forsake()
         if self._loop is not None:
             self._loop.forsake()
-        for watcher in list(self._watchers):
+        for watcher in self._watching():
             self._forget(watcher)
             watcher.forsake(error)
         for subscription in list(self._subscriptions.values()):

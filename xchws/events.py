@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any, Optional, Tuple, Union
+from typing import Any, ClassVar, Optional, Tuple, Union
 
 import attrs
 import msgspec
@@ -23,9 +23,20 @@ import msgspec
 from xchws.errors import XchwsError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 Path = Tuple[Union[str, int], ...]
+
+
+def _number(text: str) -> Union[Decimal, str]:
+    """A number with a point or an exponent; its text where the exponent is beyond every Decimal."""
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        return text
+
+
+parsed = msgspec.json.Decoder(float_hook=_number).decode
+"""JSON as Python objects, its numbers exact: int, or Decimal where they have a point."""
 
 
 class _Word(str, enum.Enum):
@@ -64,7 +75,11 @@ class Event:
 
     Attributes:
         exchange: the exchange's name in lower case.
+        latest_by: of the class: the attributes that say whose state it tells, if an event makes those before it of the same
+            state obsolete; () if each event tells something of its own. `when_slow="latest"` is for the former.
     """
+
+    latest_by: ClassVar[Tuple[str, ...]] = ()
 
     exchange: str = ""
 
@@ -166,7 +181,7 @@ class Message(Event):
     def data(self) -> Any:
         """The parsed message, numbers with a point as `Decimal`; the text itself where it is no JSON."""
         try:
-            return _decode(self._wire)
+            return parsed(self._wire)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self.text
 
@@ -201,7 +216,7 @@ class Data(Event):
     @property
     def raw(self) -> Any:
         """The parsed wire object that this event was made of; numbers with a point are `Decimal`."""
-        found = _decode(self._wire)
+        found = parsed(self._wire)
         for step in self._path:
             found = found[step]
         return found
@@ -276,6 +291,8 @@ class Balance(Data):
         total: all of it; free: what can be spent; locked: what open orders hold. None where the exchange does not say.
     """
 
+    latest_by = ("asset",)
+
     asset: str = ""
     total: Optional[Decimal] = None
     free: Optional[Decimal] = None
@@ -291,6 +308,8 @@ class Position(Data):
         quantity: signed; below 0 for a short position.
         entry_price, mark_price: quote currency per unit.
     """
+
+    latest_by = ("account", "symbol")
 
     account: Optional[str] = None
     quantity: Optional[Decimal] = None
@@ -343,6 +362,8 @@ class Ticker(Data):
         volume: base currency; quote_volume: quote currency.
     """
 
+    latest_by = ("symbol",)
+
     last: Optional[Decimal] = None
     open: Optional[Decimal] = None
     high: Optional[Decimal] = None
@@ -360,6 +381,8 @@ class OrderBook(Data):
     Attributes:
         bids, asks: levels (price, quantity), the best first.
     """
+
+    latest_by = ("symbol",)
 
     bids: Tuple[Tuple[Decimal, Decimal], ...] = ()
     asks: Tuple[Tuple[Decimal, Decimal], ...] = ()

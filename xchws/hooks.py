@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Generic, Optional, Protocol, Type, TypeVar, Union, overload
+import inspect
+from typing import Any, Callable, Generic, NoReturn, Optional, Protocol, Type, TypeVar, Union, overload
 
+from xchws.errors import ConfigurationError
 from xchws.events import Event
 from xchws.runtime.registry import QUEUE, Registry, whole
 
@@ -43,13 +45,14 @@ class BoundHook(Generic[A]):
 
         Args:
             function: called with the event (on_error: the error; on_message: the parsed message).
-            when_slow: "queue": every event waits its turn; "latest": only the newest per symbol waits, in the place of the
-                one that it replaces, but never before an event of the connection's life (Gap, Disconnected, …) that came
-                earlier.
+            when_slow: "queue": every event waits its turn; "latest", for events with a `latest_by` such as Ticker, OrderBook
+                and Balance: only the newest per symbol (or asset, …) waits, in the place of the one that it replaces, but
+                never before an event of the connection's life (Gap, Disconnected, …) that came earlier.
             **filters: attribute=value; only events that have all of them are passed on.
 
         Raises:
-            ConfigurationError: no function, an unknown filter or an unknown `when_slow`.
+            ConfigurationError: no plain function (a coroutine function is none), an unknown filter, or a `when_slow` that is
+                unknown or not for these events.
             StateError: the client is a copy in a forked child.
         """
         self._owner._check_process()
@@ -90,3 +93,25 @@ class Hook(Generic[A]):
         if client is None:
             return self
         return BoundHook(client, self._name, self.event_class, self._argument)
+
+    def __set__(self, client: _HasRegistry, value: NoReturn) -> NoReturn:
+        raise ConfigurationError(
+            f"{self._name} is no attribute to set: write client.{self._name}(function), or @client.{self._name} above it",
+            argument=self._name,
+        )
+
+
+def check_hooks(client_class: Type[Any]) -> None:
+    """Make sure that no method of a client class stands where a hook does: it would never be called.
+
+    Raises:
+        ConfigurationError: one does.
+    """
+    for base in client_class.__mro__:
+        for name, found in vars(base).items():
+            if isinstance(found, Hook) and not isinstance(inspect.getattr_static(client_class, name), Hook):
+                raise ConfigurationError(
+                    f"{client_class.__name__}.{name} hides what registers functions, and nothing would call it: give it another "
+                    f"name and register it, as in self.{name}(self.handle_{name[3:]})",
+                    argument=name,
+                )

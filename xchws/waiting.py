@@ -56,6 +56,11 @@ class Expectation(Generic[E]):
         self._outcome: Latch[Union[Event, XchwsError]] = Latch()
 
     @property
+    def event_class(self) -> Type[E]:
+        """The class of events that is expected."""
+        return self._wanted.event_class
+
+    @property
     def done(self) -> bool:
         """Whether `result` would return (or raise the client's end) at once."""
         return self._outcome.given
@@ -137,6 +142,11 @@ class EventStream(Generic[E]):
         self._end: Latch[Optional[XchwsError]] = Latch(self._bell)
         self._end_told = False
 
+    @property
+    def event_class(self) -> Type[E]:
+        """The class of events that it is made of."""
+        return self._wanted.event_class
+
     def __iter__(self) -> EventStream[E]:
         return self
 
@@ -210,6 +220,7 @@ class Subscription:
 
     Attributes:
         name: for people and for `Gap.channels`, such as `ticker BTC/UAH`.
+        asked: whether the owner thread has begun with it; what it hears of the topic before is of an earlier one.
     """
 
     def __init__(self, topic: Topic, guard: Guard, end: Callable[[Subscription], None]) -> None:
@@ -217,6 +228,7 @@ class Subscription:
         self._guard = guard
         self._end = end
         self._bell = Bell()
+        self.asked = False
         self._alive = "pending"  # what it is as long as it has no end
         self._over: Latch[Tuple[str, Optional[XchwsError]]] = Latch(self._bell)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 import threading
 from decimal import Decimal
-from typing import Any, Callable, List
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 
 import xchws
-from xchws.sandbox import IndodaxSandbox, RichamsterSandbox
+from xchws.hooks import Hook
+from xchws.sandbox import IndodaxSandbox, KyrrexSandbox, RichamsterSandbox
 
 Make = Callable[..., Any]
 
@@ -166,6 +168,36 @@ def test_only_the_newest_per_symbol_waits(richamster: RichamsterSandbox, make_ri
     ]
 
 
+@pytest.fixture
+def kyrrex() -> Iterator[KyrrexSandbox]:
+    with KyrrexSandbox() as exchange:
+        yield exchange
+
+
+def test_the_newest_of_each_asset_waits(kyrrex: KyrrexSandbox) -> None:
+    client = xchws.Kyrrex(kyrrex.key, kyrrex.secret, url=kyrrex.url, rest_url=kyrrex.rest_url, settle=0.02)
+    entered, go_on = threading.Event(), threading.Event()
+    newest = Collector()
+
+    @client.on_connect
+    def hold(event: xchws.Connected) -> None:
+        entered.set()
+        assert go_on.wait(10)
+
+    client.on_balance(newest, when_slow="latest")
+    with client:
+        assert entered.wait(10)
+        client.wait_ready(10)
+        seen = client.expect(xchws.Balance, asset="eth", free=Decimal(9))
+        for balance in range(10):
+            kyrrex.account("btc", balance=str(balance))
+            kyrrex.account("eth", balance=str(balance))
+        seen.result(10)
+        go_on.set()
+        newest.wait(2)
+    assert [(one.asset, one.free) for one in newest.given] == [("btc", Decimal(9)), ("eth", Decimal(9))]
+
+
 def test_too_slow_callbacks_are_never_silent(indodax: IndodaxSandbox, make_indodax: Make) -> None:
     go_on = threading.Event()
     errors, gaps, orders = Collector(), Collector(), Collector()
@@ -237,13 +269,112 @@ def test_callbacks_call_back_into_the_client(richamster: RichamsterSandbox, make
     assert isinstance(trade, xchws.Trade) and status.state is xchws.State.READY
 
 
+async def coroutine_function(event: Any) -> None: ...
+
+
+async def asynchronous_generator(event: Any) -> Any:
+    yield event
+
+
+def generator(event: Any) -> Any:
+    yield event
+
+
+class Handler:
+    async def __call__(self, event: Any) -> None: ...
+
+    async def method(self, event: Any) -> None: ...
+
+
+NOTHING_RUNS: Dict[str, Callable[[Any], Any]] = {
+    "coroutine function": coroutine_function,
+    "asynchronous generator": asynchronous_generator,
+    "generator": generator,
+    "partial": functools.partial(functools.partial(coroutine_function)),
+    "method": Handler().method,
+    "object": Handler(),
+}
+
+
+@pytest.mark.parametrize("function", NOTHING_RUNS.values(), ids=NOTHING_RUNS)
+def test_a_function_of_which_a_call_runs_nothing_is_refused(make_indodax: Make, function: Any) -> None:
+    client = make_indodax()
+    registers: List[Callable[[], Any]] = [
+        lambda: client.on_order(function),
+        lambda: client.on_order(symbol="btcidr")(function),
+        lambda: client.on(xchws.Order, function),
+        lambda: make_indodax(on_order=function),
+    ]
+    for register in registers:
+        with pytest.raises(
+            xchws.ConfigurationError, match="plain function is wanted.*run_coroutine_threadsafe"
+        ) as refused:
+            register()
+        assert refused.value.argument == "function"
+
+
+@pytest.mark.parametrize("made", [coroutine_function, asynchronous_generator, generator])
+@pytest.mark.parametrize("callbacks", ["thread", "inline"])
+def test_a_function_that_returns_what_nobody_runs_is_told_of(
+    indodax: IndodaxSandbox, make_indodax: Make, made: Any, callbacks: str
+) -> None:
+    errors = Collector()
+    client = make_indodax(callbacks=callbacks, on_error=errors)
+    client.on_order(lambda order: made(order))
+    client.start(10)
+    indodax.place("btcidr", "BUY", "1", "1")
+    (error,) = errors.wait(1)
+    assert isinstance(error, xchws.CallbackError) and "which nobody runs" in str(error)
+    assert isinstance(error.event, xchws.Order) and client.status().callback_failures == 1
+
+
+def test_a_function_may_return_what_it_likes(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    orders = Collector()
+    client = make_indodax()
+    client.on_order(lambda order: [orders, orders(order)])  # type: ignore[func-returns-value]  # it is what is tested
+    client.start(10)
+    indodax.place("btcidr", "BUY", "1", "1")
+    orders.wait(1)
+    assert client.stop() and client.status().callback_failures == 0
+
+
+def test_an_assignment_is_refused(make_indodax: Make) -> None:
+    client = make_indodax()
+    with pytest.raises(xchws.ConfigurationError, match=r"write client\.on_order\(function\)") as refused:
+        client.on_order = print
+    assert refused.value.argument == "on_order"
+    assert callable(client.on_order)
+
+
+def test_a_method_in_the_place_of_a_hook_is_refused() -> None:
+    class Mixin:
+        def on_fill(self, fill: xchws.Fill) -> None: ...
+
+    class Fine(xchws.Indodax):
+        on_own: Hook[xchws.Order] = Hook(xchws.Order)
+
+        def handle_order(self, order: xchws.Order) -> None: ...
+
+    cases: List[Tuple[Tuple[Any, ...], Dict[str, Any]]] = [
+        ((xchws.Indodax,), {"on_order": lambda self, order: None}),
+        ((Mixin, xchws.Indodax), {}),
+        ((Fine,), {"on_own": 3}),
+    ]
+    for bases, body in cases:
+        with pytest.raises(xchws.ConfigurationError, match=r"Bot\.on_\w+ hides .* self\.on_\w+\(self\.handle_\w+\)"):
+            type("Bot", bases, body)
+
+
 @pytest.mark.parametrize(
     ("register", "argument", "says"),
     [
         (lambda client: client.on_order(3), "function", "function"),
         (lambda client: client.on_order(colour="red"), "colour", "symbol"),
         (lambda client: client.on_order(print, when_slow="never"), "when_slow", "latest"),
-        (lambda client: client.on_gap(print, when_slow="latest"), "when_slow", "data"),
+        (lambda client: client.on_gap(print, when_slow="latest"), "when_slow", "Ticker"),
+        (lambda client: client.on_fill(print, when_slow="latest"), "when_slow", "each Fill"),
+        (lambda client: client.on_order(when_slow="latest"), "when_slow", "each Order"),
+        (lambda client: client.on(xchws.Data, print, when_slow="latest"), "when_slow", "each Data"),
         (lambda client: client.on(int, print), "event_class", "event class"),
         (lambda client: client.expect("Order"), "event_class", "event class"),
         (lambda client: client.events(xchws.Order, size=1), "size", "quantity"),

@@ -18,7 +18,7 @@ from websockets.sync.server import ServerConnection
 import xchws
 from tests.client.test_samples_over_sockets import peer
 from tests.client.test_stopping import START, arguments, run
-from xchws.sandbox import IndodaxSandbox
+from xchws.sandbox import IndodaxSandbox, RichamsterSandbox
 
 Make = Callable[..., Any]
 
@@ -53,13 +53,14 @@ def test_an_exception_without_a_text(indodax: IndodaxSandbox, make_indodax: Make
 
 
 @pytest.mark.parametrize("when_slow", ["queue", "latest"])
-def test_a_filter_that_cannot_be_compared(indodax: IndodaxSandbox, make_indodax: Make, when_slow: str) -> None:
-    client = make_indodax()
-    client.on_order(print, when_slow=when_slow, price=Incomparable())
-    stream = client.events(xchws.Order, price=Incomparable())
+def test_a_filter_that_cannot_be_compared(richamster: RichamsterSandbox, make_richamster: Make, when_slow: str) -> None:
+    client = make_richamster()
+    client.on_ticker(print, when_slow=when_slow, last=Incomparable())
+    stream = client.events(xchws.Ticker, last=Incomparable())
     client.start(5)
-    seen = client.expect(xchws.Fill)
-    indodax.fill(indodax.place("btcidr", "BUY", "1", "1"))
+    client.subscribe_ticker("BTC/UAH").wait(5)
+    seen = client.expect(xchws.Ticker)
+    richamster.ticker("BTC/UAH", 1)
     seen.result(5)
     with pytest.raises(xchws.CallbackError):
         next(stream)
@@ -173,8 +174,8 @@ def test_a_secret_that_comes_back_escaped() -> None:
     assert len(told) == 3 and all("0123456789" not in text for text in told)
 
 
-def test_off_takes_back_what_waits(indodax: IndodaxSandbox, make_indodax: Make) -> None:
-    client = make_indodax()
+def test_off_takes_back_what_waits(richamster: RichamsterSandbox, make_richamster: Make) -> None:
+    client = make_richamster()
     entered, go_on = threading.Event(), threading.Event()
     got: List[Any] = []
 
@@ -183,11 +184,12 @@ def test_off_takes_back_what_waits(indodax: IndodaxSandbox, make_indodax: Make) 
         entered.set()
         assert go_on.wait(10)
 
-    client.on_order(got.append, when_slow="latest")
+    client.on_ticker(got.append, when_slow="latest")
     client.start(5)
     assert entered.wait(5)
-    seen = client.expect(xchws.Order)
-    indodax.place("btcidr", "BUY", "1", "1")
+    client.subscribe_ticker("BTC/UAH").wait(5)
+    seen = client.expect(xchws.Ticker)
+    richamster.ticker("BTC/UAH", 1)
     seen.result(5)
     client.off(got.append)
     go_on.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import threading
 from datetime import timedelta
@@ -11,6 +12,7 @@ import pytest
 
 import xchws
 from xchws.sandbox import IndodaxSandbox, RichamsterSandbox
+from xchws.sansio.actions import Settled
 
 Make = Callable[..., Any]
 
@@ -90,6 +92,43 @@ def test_a_stream_says_when_nothing_comes_and_goes_on(indodax: IndodaxSandbox, m
     assert next(stream).symbol == "btcidr"
     stream.close()
     assert list(stream) == []
+
+
+def test_what_nobody_can_ask_any_more_is_not_kept(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    client.start(5)
+    for _ in range(100):
+        with pytest.raises(xchws.WaitTimeout):
+            client.expect(xchws.Order).result(0)
+        with pytest.raises(xchws.WaitTimeout):
+            next(client.events(xchws.Order, timeout=0))
+    kept = client.expect(xchws.Order)
+    gc.collect()
+    assert len(client._watchers) == 1
+    indodax.place("btcidr", "SELL", "900", "1")
+    kept.result(5)
+    assert len(client._watchers) == 0
+
+
+def test_messages_may_be_waited_for(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    client.start(5)
+    expected, stream = (
+        client.expect(xchws.Message, lambda told: "900" in told.text),
+        client.events(xchws.Message, timeout=5),
+    )
+    indodax.place("btcidr", "SELL", "900", "1")
+    assert "900" in expected.result(5).text
+    assert any("900" in message.text for message in stream)
+    stream.close()
+    everything = client.events(xchws.Event)
+    seen = client.expect(xchws.Order)
+    indodax.place("btcidr", "SELL", "901", "1")
+    seen.result(5)
+    client.stop()
+    told = list(everything)
+    assert any(isinstance(event, xchws.Order) for event in told)
+    assert not any(isinstance(event, xchws.Message) for event in told), "they are for those who ask for them"
 
 
 def test_a_loop_that_is_too_slow_is_told_so(indodax: IndodaxSandbox, make_indodax: Make) -> None:
@@ -271,3 +310,25 @@ def test_a_client_is_not_copied_or_sent_elsewhere(make_indodax: Make) -> None:
     """multiprocessing's "spawn" and "forkserver" pickle the arguments of a process."""
     with pytest.raises(TypeError, match="Make a new client there"):
         pickle.dumps(make_indodax())
+
+
+def test_what_became_of_an_earlier_subscription_is_not_said_of_a_new_one(
+    richamster: RichamsterSandbox, make_richamster: Make
+) -> None:
+    client = make_richamster()
+    earlier = client.subscribe_ticker("BTC/UAH")
+    client.start(5)
+    earlier.wait(5)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hold(now: float) -> List[Any]:
+        entered.set()
+        assert go_on.wait(10)
+        return [Settled(earlier._topic, state) for state in ("active", "refused")]
+
+    client._post(hold)
+    assert entered.wait(5)
+    earlier.unsubscribe()
+    later = client.subscribe_ticker("BTC/UAH")
+    go_on.set()
+    assert later.wait(5).active and not earlier.is_wanted

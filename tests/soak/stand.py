@@ -112,7 +112,8 @@ class Stand:
         )
         self.client.on(xchws.Data, self._raise)
         self.client.on(xchws.Data, self._note)
-        self.client.on(xchws.Data, self._note_newest, when_slow="latest")
+        if rig.event_class.latest_by:
+            self.client.on(rig.event_class, self._note_newest, when_slow="latest")
         self.client.on_gap(self._note_gap)
         self.client.on_error(self._note_error)
         self.client.on_stop(self._note_stop)

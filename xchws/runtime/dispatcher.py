@@ -15,7 +15,7 @@ from xchws.errors import CallbackError, ExchangeError, ProtocolError, XchwsError
 from xchws.events import Connected, Data, Disconnected, Event, Failure, Gap, Message, StateChanged, Stopped, Suspended
 from xchws.runtime.bell import Bell
 from xchws.runtime.newest import Newest, Place, Waiting
-from xchws.runtime.registry import LATEST, Registration, Registry
+from xchws.runtime.registry import LATEST, Registration, Registry, check_ran
 from xchws.runtime.strand import Strand
 
 _LIFE = (Connected, Disconnected, Gap, StateChanged, Stopped, Suspended)
@@ -141,7 +141,7 @@ class Dispatcher:
             elif registration.matches(event):
                 place = self._newest.put(registration, event)
                 if place is not None:
-                    taken.append(place)  # one per symbol at most, whatever the capacity
+                    taken.append(place)  # one per symbol, asset, … at most, whatever the capacity
         if queued and isinstance(event, _LIFE):
             self._newest.turn()
         return queued
@@ -238,7 +238,9 @@ class Dispatcher:
 
     def _call(self, registration: Registration, event: Event) -> None:
         try:
-            registration.function(registration.argument(event))
+            result = registration.function(registration.argument(event))
+            if result is not None:
+                check_ran(result)
         except BaseException as raised:  # whatever it is, sys.exit() too: this thread must live
             if self._forsaken:
                 raise  # in a process that was forked in the function: none of our threads

@@ -1,6 +1,6 @@
-"""Newest: what waits for registrations with `when_slow="latest"`: of each class and symbol the newest event, in its place.
+"""Newest: what waits for registrations with `when_slow="latest"`: of each class and state the newest event, in its place.
 
-At most one waits. The newest takes the place in the queue of the one that it replaces, so that a symbol which never rests gets
+At most one waits. The newest takes the place in the queue of the one that it replaces, so that one which never rests gets
 its turn. But none takes a place before an event of the connection's life (a Gap, a Disconnected, …) that came earlier: then
 the one that waits is given up, and the new one queues behind. It knows no thread: the dispatcher's lock guards it.
 """
@@ -8,14 +8,14 @@ the one that waits is given up, and the new one queues behind. It knows no threa
 from __future__ import annotations
 
 from collections import deque
-from typing import Deque, Dict, Optional, Tuple, Type, Union
+from typing import Any, Deque, Dict, Optional, Tuple, Type, Union
 
 import attrs
 
 from xchws.events import Event
 from xchws.runtime.registry import Registration
 
-Key = Tuple[Registration, Type[Event], str]
+Key = Tuple[Registration, Type[Event], Tuple[Any, ...]]  # the last: what the event has where `latest_by` says
 
 _MANY = 1000  # empty places that may stand in the queue before they are cleared away
 
@@ -57,7 +57,7 @@ class Newest:
 
     def put(self, registration: Registration, event: Event) -> Optional[Place]:
         """Let an event wait; its place, if that is a new one, which belongs at the end of the queue."""
-        key = (registration, type(event), getattr(event, "symbol", ""))
+        key = (registration, type(event), tuple([getattr(event, name) for name in event.latest_by]))
         waiting = self._places.get(key)
         if waiting is not None and waiting.era == self._era:
             waiting.event = event

@@ -6,13 +6,15 @@ at a time, and the routes that the events take are found anew after every change
 
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
 
 import attrs
 
 from xchws import log
 from xchws.errors import ConfigurationError
-from xchws.events import Data, Event, Message
+from xchws.events import Event, Message
 
 QUEUE = "queue"
 LATEST = "latest"
@@ -30,7 +32,7 @@ class Registration:
     Attributes:
         function: what is called; argument: what it is called with, made of the event.
         filters: attribute and wanted value; all must be equal.
-        when_slow: "queue": every event waits its turn; "latest": only the newest per symbol waits.
+        when_slow: "queue": every event waits its turn; "latest": only the newest of each state waits.
     """
 
     event_class: Type[Event]
@@ -58,6 +60,30 @@ class Registration:
             return str(getattr(self.function, "__qualname__", None) or type(self.function).__name__)
         except Exception:  # an object of the user's may make its attributes as it likes
             return type(self.function).__name__
+
+
+def _check_function(function: Any) -> None:
+    if not callable(function):
+        raise ConfigurationError(f"a function to call with the event is wanted, not {function!r}", argument="function")
+    called = function
+    while isinstance(called, functools.partial):
+        called = called.func
+    for code in (called, type(called).__call__):
+        if inspect.iscoroutinefunction(code) or inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+            raise ConfigurationError(
+                f"a plain function is wanted: {function!r} is a coroutine function or a generator, and to call it runs nothing. "
+                "For asyncio: lambda event: asyncio.run_coroutine_threadsafe(function(event), loop)",
+                argument="function",
+            )
+
+
+def check_ran(result: object) -> None:
+    """Raise TypeError if what a function returned is code that has not been run."""
+    if inspect.iscoroutine(result) or inspect.isgenerator(result):
+        result.close()  # else Python warns of it, where nobody can tell which it is
+    elif not inspect.isasyncgen(result):
+        return
+    raise TypeError(f"it returned a {type(result).__name__}, which nobody runs; a plain function is wanted")
 
 
 def checked_filters(event_class: Type[Event], filters: Mapping[str, Any]) -> Tuple[Tuple[str, Any], ...]:
@@ -103,12 +129,10 @@ class Registry:
         """Register a function.
 
         Raises:
-            ConfigurationError: no event class, nothing that can be called, an unknown filter or an unknown `when_slow`.
+            ConfigurationError: no event class, nothing that can be called, a coroutine or generator function, an unknown
+                filter, or a `when_slow` that is unknown or not for this class.
         """
-        if not callable(function):
-            raise ConfigurationError(
-                f"a function to call with the event is wanted, not {function!r}", argument="function"
-            )
+        _check_function(function)
         checked = self.check(event_class, filters or {}, when_slow)
         registration = Registration(event_class, function, checked, when_slow, argument)
         self._registrations[registration] = None
@@ -123,12 +147,13 @@ class Registry:
             raise ConfigurationError(f"an event class is wanted, not {event_class!r}", argument="event_class")
         if not isinstance(when_slow, str) or when_slow not in (QUEUE, LATEST):
             raise ConfigurationError(
-                f'when_slow may be "queue" (every event) or "latest" (the newest per symbol), not {when_slow!r}',
+                f'when_slow may be "queue" (every event) or "latest" (the newest only, per symbol), not {when_slow!r}',
                 argument="when_slow",
             )
-        if when_slow == LATEST and not issubclass(event_class, Data):
+        if when_slow == LATEST and not event_class.latest_by:
             raise ConfigurationError(
-                f'when_slow="latest" is for data such as tickers and books, not for {event_class.__name__}',
+                'when_slow="latest" is for events that make those before them obsolete, such as Ticker, OrderBook and Balance; '
+                f"each {event_class.__name__} tells something of its own, and would be lost",
                 argument="when_slow",
             )
         return checked_filters(event_class, filters)

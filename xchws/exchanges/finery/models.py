@@ -123,6 +123,8 @@ class CounterpartyLimit(Data):
         own_trading_enabled, mutual_trading_enabled: None where the exchange does not say.
     """
 
+    latest_by = ("counterparty_id",)
+
     action: str = ""
     counterparty_id: str = ""
     own: Optional[Limit] = None
@@ -134,6 +136,8 @@ class CounterpartyLimit(Data):
 @attrs.frozen(kw_only=True)
 class GlobalLimit(Data):
     """The account's global limit in one currency; amounts in `asset`, None where the exchange does not say."""
+
+    latest_by = ("asset",)
 
     action: str = ""
     asset: str = ""

@@ -8,13 +8,12 @@ https://faq.finerymarkets.com/api-reference/rest-api, read 2026-11.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar
 
 import attrs
 import msgspec
 
-from xchws.events import Data, OrderBook
+from xchws.events import Data, OrderBook, parsed
 from xchws.exchanges.finery import models, reading, settlements, wire
 from xchws.exchanges.finery.book import Book, OutOfStep
 from xchws.exchanges.finery.codes import code_of
@@ -25,7 +24,6 @@ from xchws.exchanges.finery.units import plain_or_none
 
 D = TypeVar("D", bound=Data)
 
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _ENVELOPE = ("event", "reqId", "method", "reply", "error")
 
 
@@ -150,7 +148,7 @@ def portfolio(value: bytes) -> models.Portfolio:
     elements = parts(value)
     if len(elements) < 4:
         raise Malformed("positions, orders and settlement orders are wanted", value)
-    next_id = _decode(elements[0])
+    next_id = parsed(elements[0])
     return models.Portfolio(
         next_id=None if next_id is None else str(next_id),
         positions=_all(reading.many(elements[1], wire.PositionRow, reading.position, "", value, (1,)), models.Position),
@@ -185,4 +183,4 @@ def transactions(value: bytes) -> Tuple[models.SettlementTransaction, ...]:
 
 def plain(value: bytes) -> Any:
     """An answer as it is, parsed; numbers with a point are Decimal."""
-    return _decode(value)
+    return parsed(value)

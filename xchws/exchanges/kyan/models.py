@@ -22,6 +22,8 @@ from xchws.exchanges.kyan.wire import milliseconds
 class IndexPrice(Data):
     """The index price of a pair (`symbol`), in USD."""
 
+    latest_by = ("symbol",)
+
     value: Decimal = Decimal(0)
 
 
@@ -29,12 +31,16 @@ class IndexPrice(Data):
 class Instruments(Data):
     """All instruments of a market (`symbol`, the base token): the full list each time; what has expired is just not in it."""
 
+    latest_by = ("symbol",)
+
     names: Tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
 class Funding(Data):
     """The funding of a perpetual. rate: share of the notional; spot_price, perp_price: USD."""
+
+    latest_by = ("symbol",)
 
     rate: Decimal = Decimal(0)
     spot_price: Optional[Decimal] = None
@@ -44,6 +50,8 @@ class Funding(Data):
 @attrs.frozen(kw_only=True)
 class InterestRate(Data):
     """The interest rate of a pair (`symbol`). rate: a share; expiry: such as "27MAR26", or None; series: the exchange's `sid`."""
+
+    latest_by = ("series",)
 
     rate: Decimal = Decimal(0)
     expiry: Optional[str] = None
@@ -57,6 +65,8 @@ class Volatility(Data):
     Attributes:
         maturity: such as "27MAR26"; alpha, beta, rho, m, sigma: the parameters; series: the exchange's `sid`.
     """
+
+    latest_by = ("series",)
 
     maturity: Optional[str] = None
     alpha: Decimal = Decimal(0)
@@ -87,6 +97,8 @@ class AccountState(Data):
         initial_margin, maintenance_margin, matrix_risk, delta_risk, roll_risk, unrealised_pnl, equity: None where not said.
         greeks: of the portfolio; liquidation: whether it is being liquidated.
     """
+
+    latest_by = ("account", "margin_account", "symbol")
 
     account: Optional[str] = None
     margin_account: Optional[str] = None
