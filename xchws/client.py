@@ -217,10 +217,11 @@ class Client:
         self._ended: Latch[Optional[XchwsError]] = Latch(self._bell)
         self._forked = False
         self._tickets = itertools.count(1)
-        # All three are changed one entry at a time, which is atomic: no lock is needed between us and the user.
+        # All four are changed one entry at a time, which is atomic: no lock is needed between us and the user.
         self._answers: Dict[int, Answer] = {}
         self._subscriptions: Dict[Topic, Subscription] = {}
-        self._watchers: Set[weakref.ref[_Watcher]] = set()  # what nobody can ask any more is not kept
+        self._watchers: Set[weakref.ref[_Watcher]] = set()  # what nobody can ask any more is not kept,
+        self._unasked: Set[Expectation[Any]] = set()  # but these are: some are there for the sake of their `where`
         self._register(hooks)
         process.remember(self)
 
@@ -511,7 +512,7 @@ class Client:
     ) -> Expectation[E]:
         """Watch for an event from now on, so that what is done next cannot race it; `.result(timeout)` waits for it.
 
-        It watches as long as somebody keeps it.
+        It watches until the event has come; once its result has been asked for, only as long as somebody keeps it.
 
         Args:
             event_class: its class or a base class; where: a quick test, called on the owner thread;
@@ -527,7 +528,10 @@ class Client:
             raise _unfit(
                 self._exchange, "where", f"a function that takes the event and says whether it fits, not {where!r}"
             )
-        expectation = Expectation(wanted(event_class, checked, where), self._check_wait, self._forget)
+        expectation = Expectation(
+            wanted(event_class, checked, where), self._check_wait, self._forget, self._unasked.discard
+        )
+        self._unasked.add(expectation)
         self._watch(expectation)
         return expectation
 
@@ -567,6 +571,7 @@ class Client:
 
     def _forget(self, watcher: _Watcher) -> None:
         self._watchers.discard(weakref.ref(watcher))
+        self._unasked.discard(watcher)
 
     def _watching(self) -> List[_Watcher]:
         watchers = [reference() for reference in list(self._watchers)]

@@ -49,10 +49,13 @@ class Expectation(Generic[E]):
     CallbackError.
     """
 
-    def __init__(self, wanted: _Filter[E], guard: Guard, forget: Callable[[Any], None]) -> None:
+    def __init__(
+        self, wanted: _Filter[E], guard: Guard, forget: Callable[[Any], None], asked: Callable[[Any], None]
+    ) -> None:
         self._wanted = wanted
         self._guard = guard
         self._forget = forget
+        self._asked = asked
         self._outcome: Latch[Union[Event, XchwsError]] = Latch()
 
     @property
@@ -78,6 +81,7 @@ class Expectation(Generic[E]):
         checked_timeout(timeout)
         if not self._outcome.given:
             self._guard("wait for an event")
+            self._asked(self)
             if not self._outcome.wait(timeout):
                 raise WaitTimeout(f"no {self._wanted.event_class.__name__} came within {timeout:g} s")
         outcome = self._outcome.value

@@ -102,12 +102,16 @@ def test_what_nobody_can_ask_any_more_is_not_kept(indodax: IndodaxSandbox, make_
             client.expect(xchws.Order).result(0)
         with pytest.raises(xchws.WaitTimeout):
             next(client.events(xchws.Order, timeout=0))
-    kept = client.expect(xchws.Order)
+    looked_at: List[xchws.Order] = []
+    client.expect(xchws.Order, where=looked_at.append)
+    kept = client.expect(xchws.Order, symbol="ethidr")
     gc.collect()
-    assert len(client._watchers) == 1
-    indodax.place("btcidr", "SELL", "900", "1")
-    kept.result(5)
-    assert len(client._watchers) == 0
+    assert len(client._watchers) == 2
+    for symbol in ("btcidr", "ethidr"):
+        indodax.place(symbol, "SELL", "900", "1")
+    assert kept.result(5).symbol == "ethidr"
+    assert [order.symbol for order in looked_at] == ["btcidr", "ethidr"], "whoever has a where and asks nothing is kept"
+    assert len(client._watchers) == len(client._unasked) == 1
 
 
 def test_messages_may_be_waited_for(indodax: IndodaxSandbox, make_indodax: Make) -> None:

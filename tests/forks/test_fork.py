@@ -179,7 +179,7 @@ def fork(event):
 if where == "callback":
     client.on_order(fork)
 else:
-    forking = client.expect(xchws.Order, where=fork)
+    client.expect(xchws.Order, where=fork)
 later = client.expect(xchws.Suspended)
 client.start(20)
 print("ready", flush=True)
