@@ -9,7 +9,8 @@ import threading
 import weakref
 from collections import deque
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, List, Optional, Set, Type, TypeVar, Union
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterator, List, Optional, Set, Type, TypeVar, Union
 
 from xchws import clock, log, process
 from xchws.backoff import Backoff
@@ -190,7 +191,13 @@ class Client:
         self._tls = transports_tls.checked(tls)
         self._bell = Bell()  # rung when the state changes and when a thread ends
         self._dispatcher = Dispatcher(
-            self._registry, capacity, callbacks == "inline", exchange.name, self._bell, self._report
+            self._registry,
+            capacity,
+            callbacks == "inline",
+            exchange.name,
+            self._bell,
+            self._report,
+            self._callbacks_lost,
         )
         self._session = Session(
             Terms(
@@ -211,7 +218,7 @@ class Client:
         self._capacity = capacity
         self._lock = threading.RLock()  # between threads of the user's; ours never take it
         self._entered = threading.Lock()  # taken by the first start(), and kept
-        self._owner = Strand(f"xchws {exchange.name} owner", self._own, self._bell)
+        self._owner = Strand(f"xchws {exchange.name} owner", self._own, self._owner_ended, self._bell)
         self._mail: Deque[Command] = deque()
         self._loop: Optional[Loop] = None
         self._ended: Latch[Optional[XchwsError]] = Latch(self._bell)
@@ -419,10 +426,28 @@ class Client:
         return self._dispatcher.join(until) and (ended or self._owner.join(until))
 
     def _finish_unbegun(self, error: Optional[XchwsError]) -> None:
-        """The end of a client whose owner thread never began and never will: what that would do is done here."""
+        """The end of a client whose owner thread cannot tell of it: what that would do is done here."""
         self._session.stop(clock.monotonic(), error)
         self._finish(error)
         self._dispatcher.call_off()
+
+    def _callbacks_lost(self) -> None:
+        """On the callbacks thread, which ends before its time: a client that delivers nothing must not look alive."""
+        error = self._thread_lost("callbacks")
+        self._post(lambda now: self._session.stop(now, error))
+
+    def _owner_ended(self) -> None:
+        """On the owner thread, which ends: whatever ended it, the client has ended, too."""
+        assert self._loop is not None, "it is there before its thread is started"
+        if not (self._ended.given or self._forked or self._loop.left):
+            self._finish_unbegun(self._thread_lost("owner"))
+            self._loop.discard()
+
+    def _thread_lost(self, which: str) -> XchwsError:
+        name = self._exchange.name
+        return XchwsError(
+            f"{name}: internal error, the client has stopped: its {which} thread has ended", exchange=name
+        )
 
     def run_forever(self, *, handle_signals: bool = False) -> None:
         """Start, if that has not been done, and block until the client is stopped. Ctrl-C stops it cleanly.
@@ -568,6 +593,7 @@ class Client:
             watcher.fail(self._ended.value)
         else:
             watcher.fail(self._ending())
+        self._forget(watcher)
 
     def _forget(self, watcher: _Watcher) -> None:
         self._watchers.discard(weakref.ref(watcher))
@@ -705,21 +731,33 @@ class Client:
             subscription.settle(settled.state, settled.error)
 
     def _resolve(self, resolved: Resolved) -> None:
-        answer = self._answers.pop(resolved.ticket, None)
+        answer = self._answers.get(resolved.ticket)
         if answer is not None:  # else nobody waits any more
             answer.give(resolved)
+            self._answers.pop(resolved.ticket, None)
 
     def _finish(self, error: Optional[XchwsError]) -> None:
+        """The end. What goes wrong with one of those who wait keeps it from no other, and is raised when all the others know."""
         error = self._ended.give(error)
+        self._dispatcher.close()
+        fault: Optional[BaseException] = None
+        for tell in self._tellings(error):
+            try:
+                tell()
+            except BaseException as raised:
+                fault = raised
+        if fault is not None:
+            raise fault
+
+    def _tellings(self, error: Optional[XchwsError]) -> Iterator[Callable[[], None]]:
+        """What tells each of those who wait that the client has ended."""
         for watcher in self._watching():
-            self._forget(watcher)
-            self._fail(watcher)
+            yield partial(self._fail, watcher)
         for subscription in list(self._subscriptions.values()):
-            subscription.settle("ended", error)
+            yield partial(subscription.settle, "ended", error)
         text = f"{self._exchange.name}: stopped; the request was not sent"
         for ticket in list(self._answers):
-            self._resolve(Resolved(ticket, error=StateError(text)))
-        self._dispatcher.close()
+            yield partial(self._resolve, Resolved(ticket, error=StateError(text)))
 
     # --------------------------------------------------------------------------------- when the process forks or ends
 

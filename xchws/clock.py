@@ -17,6 +17,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def pause(seconds: float) -> None:
+    """Do nothing for so many seconds."""
+    time.sleep(seconds)
+
+
 def utc_now() -> datetime:
     """The wall clock as an aware UTC instant."""
     return datetime.now(timezone.utc)

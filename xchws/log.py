@@ -1,13 +1,15 @@
 """The log: what the library says of itself, all of it under the one name `xchws`.
 
-A handler or a filter of the user's may raise. Whoever speaks here goes on all the same: no thread of ours may end, and no
-decision may be left half carried out, because a disk is full or a log server is away.
+A handler or a filter of the user's may raise, sys.exit() in it too. Whoever speaks here goes on all the same: no thread of ours
+may end, and no decision may be left half carried out, because a disk is full or a log server is away.
 """
 
 from __future__ import annotations
 
 import logging
 from typing import Optional
+
+from xchws.threads import in_ours
 
 _logger = logging.getLogger("xchws")
 
@@ -38,3 +40,6 @@ def _say(level: int, text: str, arguments: tuple[object, ...], raised: Optional[
         _logger.log(level, text, *arguments, exc_info=raised, stacklevel=3)
     except Exception:
         pass  # the user's own handler raised: there is nobody left to tell
+    except BaseException:
+        if not in_ours():
+            raise  # Ctrl-C, or sys.exit() in a signal handler: it is meant for the thread of the user's that it came to

@@ -94,7 +94,7 @@ def test_messages_come_as_the_exchange_said_them(indodax: IndodaxSandbox, make_i
     assert isinstance(pushes[1]["order"]["fillInformation"]["clearingRate"], Decimal)
 
 
-@pytest.mark.parametrize("raised", [ValueError("wrong"), SystemExit(3), KeyboardInterrupt()])
+@pytest.mark.parametrize("raised", [ValueError("wrong"), SystemExit(3), KeyboardInterrupt(), MemoryError()])
 def test_a_raising_callback_changes_nothing_else(
     indodax: IndodaxSandbox, make_indodax: Make, raised: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:

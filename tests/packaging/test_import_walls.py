@@ -94,7 +94,7 @@ WALLS = (
         "a user's code and the owner thread meet in runtime/, in Client and in what waits for it, and nowhere else",
         ("threading", "_thread", "queue", "concurrent", "multiprocessing"),
         breaks=("exchanges/kyan/client.py", "def later():\n    import threading"),
-        doors=("runtime/", "transports/", "sandbox/", "client.py", "waiting.py"),
+        doors=("runtime/", "transports/", "sandbox/", "client.py", "waiting.py", "threads.py"),
     ),
     Wall(
         "no asyncio",
@@ -184,7 +184,7 @@ WALLS = (
         "events, errors and the like are known by everyone and know no room",
         ("xchws.sansio", "xchws.runtime", "xchws.transports", "xchws.exchanges", "xchws.client", "xchws.cli"),
         breaks=("events.py", "from .client import Client"),
-        rooms=("events.py", "errors.py", "credentials.py", "backoff.py", "clock.py", "log.py"),
+        rooms=("events.py", "errors.py", "credentials.py", "backoff.py", "clock.py", "log.py", "threads.py"),
     ),
     Wall(
         "the sandbox stands alone",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
-from typing import List
+from typing import Any, Callable, List
 
 import pytest
 
@@ -94,6 +95,39 @@ def test_what_raises_in_the_look_leaves_nothing_behind() -> None:
     assert not bell._sleepers
 
 
+def test_who_waits_is_woken_although_there_is_no_memory_for_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bell, happened, looked = Bell(), threading.Event(), threading.Event()
+    tries: List[int] = []
+
+    def copy(sleepers: Any) -> List[Any]:
+        tries.append(len(sleepers))
+        if len(tries) < 3:
+            raise MemoryError
+        return [*sleepers]
+
+    def look() -> bool:
+        looked.set()
+        return happened.is_set()
+
+    said: List[bool] = []
+    thread = threading.Thread(target=lambda: said.append(bell.wait_for(look, 60)))
+    thread.start()
+    assert looked.wait(5)
+    happened.set()
+    monkeypatch.setattr(bells, "list", copy, raising=False)
+    bell.ring()
+    thread.join(5)
+    assert said == [True] and tries == [1, 1, 1]
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="how a dictionary grows is CPython's")
+def test_to_give_needs_no_memory() -> None:
+    latch: Latch[int] = Latch()
+    before = sys.getsizeof(latch._values)
+    latch.give(1)
+    assert latch.given and sys.getsizeof(latch._values) == before > sys.getsizeof({})
+
+
 def test_the_first_value_counts() -> None:
     latch: Latch[object] = Latch()
     together, counted = threading.Barrier(8), []
@@ -113,7 +147,7 @@ def test_the_first_value_counts() -> None:
 
 def test_a_strand_that_is_called_off_never_works() -> None:
     worked: List[int] = []
-    strand = Strand("called off", lambda: worked.append(1), Bell())
+    strand = Strand("called off", lambda: worked.append(1), lambda: worked.append(2), Bell())
 
     def said() -> List[bool]:
         return [strand.works, strand.is_over, strand.join(0)]
@@ -126,24 +160,42 @@ def test_a_strand_that_is_called_off_never_works() -> None:
     assert worked == [] and said() == [False, True, True]
 
 
-def test_a_strand_tells_of_its_end_even_when_it_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fails", ["nothing", "work", "begin", "last"])
+def test_a_strand_tells_of_its_end_whatever_fails(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
-    go_on, bell = threading.Event(), Bell()
+    go_on, bell, done = threading.Event(), Bell(), []
 
-    def work() -> None:
+    def step(name: str) -> None:
         assert go_on.wait(5)
-        raise ValueError("wrong")
+        done.append(name)
+        if name == fails:
+            raise MemoryError
 
-    strand = Strand("raises", work, bell)
+    strand = Strand("fails", lambda: step("work"), lambda: step("last"), bell)
+    if fails == "begin":
+        monkeypatch.setattr(strand, "_begins", Unlucky(lambda: step("begin")))
     strand.start()
-    assert not strand.call_off() and strand.works and not strand.join(0)
+    assert not strand.is_over and not strand.join(0)
     go_on.set()
     assert bell.wait_for(lambda: strand.is_over, 5)
     assert strand.join(None) and not strand.works
+    assert done == (["begin", "last"] if fails == "begin" else ["work", "last"])
+
+
+class Unlucky(Latch[bool]):
+    """A latch that cannot be given."""
+
+    def __init__(self, step: Callable[[], None]) -> None:
+        super().__init__()
+        self._step = step
+
+    def give(self, value: bool) -> bool:
+        self._step()
+        return value
 
 
 def test_a_strand_does_not_wait_for_itself() -> None:
     said: List[bool] = []
-    strand = Strand("itself", lambda: said.extend((strand.is_current, strand.join(None))), Bell())
+    strand = Strand("itself", lambda: said.extend((strand.is_current, strand.join(None))), lambda: None, Bell())
     strand.start()
     assert strand.join(None) and said == [True, True] and not strand.is_current

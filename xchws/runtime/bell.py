@@ -20,6 +20,7 @@ T = TypeVar("T")
 _PIECE = 0.5
 # Seconds of one wait of any other thread: there is a longest that the system takes (threading.TIMEOUT_MAX).
 _LONG_PIECE = 3600.0
+_SCARCE = 0.01  # seconds until memory that was not to be had is asked for again
 
 
 class Bell:
@@ -32,14 +33,20 @@ class Bell:
         self._sleepers: Dict[Any, None] = {}
 
     def ring(self) -> None:
-        """Wake everybody who waits now. Call it after the change that they wait for."""
-        if not self._sleepers:
-            return
-        for sleeper in list(self._sleepers):
+        """Wake everybody who waits now. Call it after the change that they wait for.
+
+        It does not fail for want of memory: nobody would wake them then. They are woken once there is some.
+        """
+        while self._sleepers:
             try:
-                sleeper.release()
-            except RuntimeError:
-                pass  # it has been rung for already
+                for sleeper in list(self._sleepers):
+                    try:
+                        sleeper.release()
+                    except RuntimeError:
+                        pass  # it has been rung for already
+                return
+            except MemoryError:
+                clock.pause(_SCARCE)
 
     def wait_for(self, happened: Callable[[], Any], timeout: Optional[float]) -> bool:
         """Wait until `happened()` is true, at most `timeout` seconds (None: without end); whether it is."""
@@ -72,11 +79,13 @@ class Latch(Generic[T]):
 
     def __init__(self, bell: Optional[Bell] = None) -> None:
         self._bell = bell or Bell()
-        self._values: Dict[None, T] = {}  # of one at most: setdefault is atomic
+        # Of one at most: setdefault is atomic. The room for it stays when it is taken out: to give it needs no memory.
+        self._values: Dict[None, Any] = {None: None}
+        del self._values[None]
 
     def give(self, value: T) -> T:
         """Give the value, unless there is one already; the one that counts."""
-        counts = self._values.setdefault(None, value)
+        counts: T = self._values.setdefault(None, value)
         self._bell.ring()
         return counts
 
@@ -88,7 +97,8 @@ class Latch(Generic[T]):
     @property
     def value(self) -> T:
         """What was given. Only to be asked for once it has been."""
-        return self._values[None]
+        value: T = self._values[None]
+        return value
 
     def wait(self, timeout: Optional[float]) -> bool:
         """Wait until it is given, at most `timeout` seconds (None: without end); whether it has been."""

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from typing import Callable, Deque, List, Optional, Sequence
 
-from xchws import log
+from xchws import clock, log
 from xchws.errors import CallbackError, ExchangeError, ProtocolError, XchwsError, text_of
 from xchws.events import Connected, Data, Disconnected, Event, Failure, Gap, Message, StateChanged, Stopped, Suspended
 from xchws.runtime.bell import Bell
@@ -18,6 +18,7 @@ from xchws.runtime.newest import Newest, Place, Waiting
 from xchws.runtime.registry import LATEST, Registration, Registry, check_ran
 from xchws.runtime.strand import Strand
 
+_BREATH = 0.1  # seconds after a fault of ours on the callbacks thread: one that stays shall not fill log and CPU
 _LIFE = (Connected, Disconnected, Gap, StateChanged, Stopped, Suspended)
 
 
@@ -34,6 +35,7 @@ class Dispatcher:
     Args:
         bell: rung when the callbacks thread has ended.
         report: is told of what a function raised, besides `on_error`; on the thread that called it.
+        lost: is called on the callbacks thread if it ends before its time: nothing would be delivered any more.
 
     Attributes:
         capacity: how many events may wait.
@@ -49,12 +51,14 @@ class Dispatcher:
         name: str,
         bell: Bell,
         report: Callable[[Failure], None],
+        lost: Callable[[], None],
     ) -> None:
         self.capacity = capacity
         self.callback_failures = 0
         self.abandoned = False
         self._registry = registry
         self._report = report
+        self._lost = lost
         self._name = name
         self._queue: Deque[Waiting] = deque()
         self._newest = Newest()
@@ -66,7 +70,7 @@ class Dispatcher:
         self._filled = Bell()
         self._closing = False
         self._forsaken = False
-        self.strand = None if inline else Strand(f"xchws {name} callbacks", self._work, bell)
+        self.strand = None if inline else Strand(f"xchws {name} callbacks", self._work, self._last, bell)
 
     @property
     def backlog(self) -> int:
@@ -187,10 +191,17 @@ class Dispatcher:
                 if self._forsaken:
                     raise
                 log.critical("%s: the callbacks thread goes on after a fault", self._name, raised=error)
+                clock.pause(_BREATH)
         self._forgotten = self._waiting
         self._queue.clear()
         self._in_hand.clear()
         self._newest.clear()
+
+    def _last(self) -> None:
+        """The thread ends. Where more is to come, nobody would be told of that."""
+        if not self._closing:
+            self.abandon()
+            self._lost()
 
     def _is_through(self) -> bool:
         """Wait for events and take them in hand; whether the work is over instead."""
@@ -214,7 +225,8 @@ class Dispatcher:
             except BaseException as error:  # a fault of ours: what it was about is lost, and that must not be silent
                 if self._forsaken:
                     raise
-                done = True
+                done = False
+                self._in_hand.popleft()  # first: whatever comes of the telling, it is not delivered once more
                 self._tell_fault(error)
             if done:
                 self._in_hand.popleft()

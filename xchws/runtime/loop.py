@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import selectors
 import socket
-import threading
 from datetime import datetime, timezone
 from typing import Callable, Deque, Dict, List, Optional
 
@@ -20,6 +19,7 @@ from xchws.exchanges.exchange import Exchange
 from xchws.sansio import actions, frames
 from xchws.sansio.actions import Close, Effect
 from xchws.sansio.session import Session
+from xchws.threads import OurThread
 from xchws.transports.connection import Connection
 from xchws.transports.dialler import Dialler
 from xchws.transports.http import Http
@@ -45,7 +45,7 @@ class Loop:
         session: decides; exchange: says where to dial; http: makes its REST calls; dialler: opens its connections.
         publish: takes a batch of events and says how many did not fit.
         settled, resolved: take what became of subscriptions and requests.
-        finished: is called once, last, on the owner thread, with the error that ended it.
+        finished: is called last, on the owner thread, with the error that ended it; once more if it raises.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class Loop:
         self._mail = mail
         self._events: List[Event] = []
         self._helpers: Dict[CancelScope, int] = {}  # what helper threads do, and for which link
-        self._arriving: Dict[Connection, None] = {}  # opened by a helper thread, and on their way to the owner
+        # Every open connection, from the moment that a helper thread has opened it until it is dropped.
+        self._routes: Dict[Connection, Route] = {}
         self._connections: Dict[int, Connection] = {}
         self._lingering: Dict[Connection, float] = {}
-        self._routes: Dict[Connection, Route] = {}
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
@@ -83,9 +83,15 @@ class Loop:
         self._over = False
         self._released = False
         self._forsaken = False
-        self._left = False
         self._error: Optional[XchwsError] = None
+        self._stopped = False  # over, and that has been published
+        self._told = False
+        self._fault: Optional[BaseException] = None  # that has not been said
+        name = exchange.name
+        # Made beforehand: whatever fails when the owner thread has failed, there is something to say.
+        self._internal = XchwsError(f"{name}: internal error, the client has stopped", exchange=name)
         self.received = 0  # messages
+        self.left = False  # whether the program ends, and nobody is told of anything any more
 
     # ------------------------------------------------------------------------------------------------- on any thread
 
@@ -107,7 +113,7 @@ class Loop:
 
     def leave(self) -> None:
         """Have the owner thread say goodbye to the exchange and go, and tell nobody: the program ends."""
-        self._left = True
+        self.left = True
         self.post(self._say_goodbye)
 
     def discard(self) -> None:
@@ -119,9 +125,9 @@ class Loop:
     def forsake(self) -> None:
         """In a forked child: let go of every descriptor without touching the parent's connection."""
         self._forsaken = True
-        for connection in (*self._arriving, *self._connections.values(), *self._lingering):
+        for connection in self._routes:
             connection.forsake()
-        self._arriving.clear()
+        self._routes.clear()
         self._connections.clear()
         self._lingering.clear()
         for scope in self._helpers:
@@ -132,18 +138,21 @@ class Loop:
     # ------------------------------------------------------------------------------------------- on the owner thread
 
     def run(self) -> None:
-        """Live until the session is over."""
-        try:
-            self._live()
-        except _Forsaken:
-            pass
-        except BaseException as error:  # nothing may end this thread unseen
-            if self._forsaken:
-                raise  # out of the user's function in the child: it is the child's to show
-            self._fail(error)
-        finally:
-            if not self._forsaken:
-                self._end()
+        """Live until the session is over. Whatever fails, it is over then, all is let go of, and everybody has been told."""
+        last = (self._release, self._release, self._tell_end, self._tell_end)  # what failed in one is done in the other
+        for step in (self._live, self._stop, self._break_off, *last):
+            try:
+                self._say_fault()
+                step()
+            except _Forsaken:
+                return
+            except BaseException as fault:  # nothing may end this thread unseen
+                if self._forsaken:
+                    raise  # out of the user's function in the child: it is the child's to show
+                self._fault = fault
+                if self._error is None and not self._stopped:
+                    self._error = self._internal
+        self._say_fault()
 
     def _live(self) -> None:
         self._carry_out_mail()  # what was wanted before the start
@@ -152,29 +161,31 @@ class Loop:
         while not self._over or self._lingering:
             self._turn()
 
-    def _fail(self, fault: BaseException) -> None:
-        log.critical("%s: the owner thread failed", self._exchange.name, raised=fault)
-        text = f"{type(fault).__name__}: {self._exchange.secrets.redact(text_of(fault))}"
-        self._error = XchwsError(
-            f"{self._exchange.name}: internal error, the client has stopped: {text}", exchange=self._exchange.name
-        )
-        try:
+    def _say_fault(self) -> None:
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            log.critical("%s: the owner thread failed", self._exchange.name, raised=fault)
+            if self._error is self._internal:
+                text = f"{self._internal}: {type(fault).__name__}: {self._exchange.secrets.redact(text_of(fault))}"
+                self._error = XchwsError(text, exchange=self._exchange.name)
+
+    def _stop(self) -> None:
+        """After a fault: stop the session in order."""
+        if not self._stopped:
             self._do(self._session.stop(clock.monotonic(), self._error))
             self._deliver()
-        except BaseException as error:
-            log.critical("%s: the session could not be stopped in order", self._exchange.name, raised=error)
+
+    def _break_off(self) -> None:
+        """Stop the session where that failed, too, or where the fault was in the middle of its stopping."""
+        if not self._stopped:
             self._events = []
-            self._do(self._session.break_off(clock.monotonic(), self._error))
+            self._do(self._session.break_off(clock.monotonic(), self._error or self._internal))
             self._deliver()
 
-    def _end(self) -> None:
-        try:
-            self._release()
-        except BaseException as error:  # whoever waits for the client must hear of its end all the same
-            log.critical("%s: not all could be let go of", self._exchange.name, raised=error)
-        finally:
-            if not self._left:
-                self._finished(self._error)
+    def _tell_end(self) -> None:
+        if not (self.left or self._told):
+            self._finished(self._error)
+            self._told = True
 
     def _turn(self) -> None:
         for key, mask in self._selector.select(self._patience()):
@@ -287,7 +298,7 @@ class Loop:
         for effect in self._session.stop(now):
             if isinstance(effect, actions.Hangup):
                 self._hang_up(effect)
-        self._over = True
+        self._over = self._stopped = True
         return self._drop_lingering(now)
 
     def _drop_lingering(self, now: float) -> List[Effect]:
@@ -322,9 +333,10 @@ class Loop:
     def _deliver(self) -> None:
         while self._events:
             events, self._events = self._events, []
-            if self._left:
+            if self.left:
                 return
             dropped = self._publish(events)
+            self._stopped = self._over  # the last event is told once only, whatever fails from now on
             if self._forsaken:
                 raise _Forsaken
             if dropped:
@@ -392,25 +404,36 @@ class Loop:
     ) -> None:
         """Do blocking work on a helper thread; what comes of it is done by the owner."""
         scope = CancelScope(timeout)
+        # Made beforehand: the owner hears of the end of this work, whatever fails when the work has failed.
+        fault = OpenFailed(f"{self._exchange.name}: {name} failed", exchange=self._exchange.name)
+        outcome = failed(fault)
 
         def run() -> None:
+            nonlocal outcome
             try:
                 outcome = work(scope)
             except XchwsError as error:
                 # Its frames hold what was sent, keys and signatures among it: a crash reporter would show them.
                 outcome = failed(error.with_traceback(None))
             except BaseException as error:  # a fault of ours or of a user's function: the client must hear of it
-                text = f"{self._exchange.name}: {name} failed: {type(error).__name__}: {text_of(error)}"
+                log.error("%s", fault, raised=error)
+                text = f"{fault}: {type(error).__name__}: {text_of(error)}"
                 outcome = failed(OpenFailed(self._exchange.secrets.redact(text), exchange=self._exchange.name))
-                log.error("%s: %s failed", self._exchange.name, name, raised=error)
-            scope.release()
-            self.post(lambda now: self._helped(scope, outcome, now))
-            if self._released:
-                self._dispose()  # the owner has gone: what came too late, an open socket above all, is put away here
+            finally:
+                try:
+                    scope.release()
+                finally:
+                    self.post(helped)
+                    if self._released:
+                        self._dispose()  # the owner has gone: what came too late, a socket above all, is put away here
+
+        def helped(now: float) -> List[Effect]:
+            self._helpers.pop(scope, None)
+            return outcome(now)
 
         self._helpers[scope] = link
         try:
-            threading.Thread(target=run, name=f"xchws {self._exchange.name} {name}", daemon=True).start()
+            OurThread(run, f"xchws {self._exchange.name} {name}").start()
         except (RuntimeError, MemoryError) as error:  # no more threads can be started in this process for now
             del self._helpers[scope]
             self._mail.append(failed(OpenFailed(f"{self._exchange.name}: {error}", exchange=self._exchange.name)))
@@ -422,7 +445,7 @@ class Loop:
             route = self._exchange.route(self._http.within(scope))
             try:
                 connection = self._dialler.dial(route, scope)
-                self._arriving[connection] = None
+                self._routes[connection] = route
             except BaseException:
                 self._exchange.ended(route)
                 raise
@@ -440,13 +463,7 @@ class Loop:
 
     # ------------------------------------------------------------------------------------- on the owner thread again
 
-    def _helped(self, scope: CancelScope, outcome: Command, now: float) -> List[Effect]:
-        self._helpers.pop(scope, None)
-        return outcome(now)
-
     def _opened(self, number: int, route: Route, connection: Connection, now: float) -> List[Effect]:
-        self._arriving.pop(connection, None)
-        self._routes[connection] = route
         if not self._session.expects(number):
             self._drop(connection)
             return []
@@ -471,12 +488,14 @@ class Loop:
     def _release(self) -> None:
         for scope in self._helpers:
             scope.cancel()
-        for connection in (*self._connections.values(), *self._lingering):
-            self._drop(connection)
-        self._connections.clear()
-        self._released = True
-        self._dispose()
-        self.discard()
+        try:
+            for connection in list(self._routes):
+                self._drop(connection)
+        finally:
+            self._connections.clear()
+            self._released = True
+            self._dispose()
+            self.discard()
 
     def _dispose(self) -> None:
         """Empty the mailbox of a session that is over; a command for it does nothing but close what it brings."""
@@ -487,5 +506,5 @@ class Loop:
                 return
             try:
                 command(clock.monotonic())
-            except Exception as error:
+            except BaseException as error:
                 log.error("%s: what came too late could not be put away", self._exchange.name, raised=error)

@@ -11,18 +11,26 @@ from typing import Callable, Optional
 
 from xchws import clock
 from xchws.runtime.bell import Bell, Latch
+from xchws.threads import OurThread
 
 _LAST_STEPS = 0.25  # seconds for what Python does in a thread after its work is done; it takes microseconds
 
 
 class Strand:
-    """A daemon thread that does `work`, unless it is called off before it begins. `bell` is rung when it is over."""
+    """A thread that does `work`, unless it is called off before it begins.
 
-    def __init__(self, name: str, work: Callable[[], None], bell: Bell) -> None:
+    Args:
+        last: is called on it before it is over, however it ends, unless it was called off.
+        bell: rung when it is over.
+    """
+
+    def __init__(self, name: str, work: Callable[[], None], last: Callable[[], None], bell: Bell) -> None:
         self._work = work
+        self._last = last
+        self._bell = bell
         self._begins: Latch[bool] = Latch(bell)
-        self._ended: Latch[None] = Latch(bell)
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._ended = False
+        self._thread = OurThread(self._run, name)
 
     def start(self) -> None:
         """Start the thread.
@@ -44,7 +52,7 @@ class Strand:
     @property
     def is_over(self) -> bool:
         """Whether it has ended, or will never begin."""
-        return self._ended.given or self.called_off
+        return self._ended or self.called_off
 
     @property
     def is_current(self) -> bool:
@@ -55,7 +63,7 @@ class Strand:
     def works(self) -> bool:
         """Whether it has begun and not ended."""
         # Not by Thread.is_alive(): interrupted by Ctrl-C, it takes a living thread for dead for ever after (up to Python 3.12).
-        return self._begins.given and self._begins.value and not self._ended.given
+        return self._begins.given and self._begins.value and not self._ended
 
     def join(self, deadline: Optional[float]) -> bool:
         """Wait for its end until a monotonic instant (None: without end); whether it has ended.
@@ -64,15 +72,19 @@ class Strand:
         """
         if self.called_off or self.is_current:
             return True
-        if not self._ended.wait(None if deadline is None else max(0.0, deadline - clock.monotonic())):
+        if not self._bell.wait_for(lambda: self._ended, None if deadline is None else deadline - clock.monotonic()):
             return False
         self._thread.join(_LAST_STEPS)
         return True
 
     def _run(self) -> None:
-        if not self._begins.give(True):
-            return
         try:
-            self._work()
+            if self._begins.give(True):
+                self._work()
         finally:
-            self._ended.give(None)
+            try:
+                if not self.called_off:
+                    self._last()
+            finally:
+                self._ended = True
+                self._bell.ring()

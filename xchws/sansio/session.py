@@ -704,9 +704,10 @@ class Session:
     # ------------------------------------------------------------------------------------------------ small change
 
     def _change(self, state: State, now: float) -> None:
-        if state is not self.state:
-            self._out.append(StateChanged(old=self.state, new=state, exchange=self.terms.exchange))
+        old = self.state
+        if state is not old:
             self.stage = (state, now)
+            self._out.append(StateChanged(old=old, new=state, exchange=self.terms.exchange))
 
     def _latest_time(self) -> Optional[datetime]:
         """The exchange's time of the last event published, this call's included."""

@@ -64,18 +64,20 @@ class Dialler:
         proxy = self._proxy or environment_proxy(route.url)
         failure: ConnectionFailed
         sock: Optional[socket.socket] = None
+        connection: Optional[Connection] = None
         try:
             sock = self._reach(route.url, proxy, scope)
             refused = self._shake_hands(route, sock, scope)
-        except _FAILURES as error:
-            failure = self._unopened(error, scope)
-        else:
             if refused is None:
                 sock.setblocking(False)
-                return Connection(sock, self._exchange, self._secrets, self._max_message)
+                connection = Connection(sock, self._exchange, self._secrets, self._max_message)
+                return connection
             failure = refused
-        if sock is not None:
-            sock.close()
+        except _FAILURES as error:
+            failure = self._unopened(error, scope)
+        finally:
+            if sock is not None and connection is None:
+                sock.close()
         # Raised outside the except clause: the chain would carry the signed URL and headers.
         raise failure
 
