@@ -324,7 +324,7 @@ class Client:
         """The threads could not be started, or Ctrl-C came meanwhile; what is to be raised."""
         if isinstance(error.__context__, KeyboardInterrupt):
             error = error.__context__  # it has upset what threading was in the middle of
-        if isinstance(error, RuntimeError):
+        if isinstance(error, (RuntimeError, MemoryError)):
             text = f"{self._exchange.name}: the threads could not be started: {error}"
             failure = XchwsError(text, exchange=self._exchange.name)
             failure.__cause__ = error
@@ -440,8 +440,8 @@ class Client:
         """On the owner thread, which ends: whatever ended it, the client has ended, too."""
         assert self._loop is not None, "it is there before its thread is started"
         if not (self._ended.given or self._forked or self._loop.left):
+            self._loop.release()
             self._finish_unbegun(self._thread_lost("owner"))
-            self._loop.discard()
 
     def _thread_lost(self, which: str) -> XchwsError:
         name = self._exchange.name

@@ -224,7 +224,12 @@ class Program:
 
 @pytest.fixture
 def broken_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A thread that is broken off says so to Python, too, once its client knows; and so does a generator."""
+    """A thread that is broken off says so to Python, too, once its client knows; and so does a generator.
+
+    Memory that was not to be had is there again at once.
+    """
+    monkeypatch.setattr(dispatcher, "_BREATH", 0.001)
+    monkeypatch.setattr(loop, "_SCARCE", 0.001)
     monkeypatch.setattr(threading, "excepthook", lambda told: None)
     monkeypatch.setattr(sys, "unraisablehook", lambda told: None)
     # What is logged of a fault would be kept by pytest, with all that its traceback holds.
@@ -236,9 +241,8 @@ def broken_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.usefixtures("broken_off")
 @pytest.mark.parametrize("name", ["owner", "callbacks", "dial"])
-def test_a_call_that_fails(richamster: RichamsterSandbox, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_call_that_fails(richamster: RichamsterSandbox, name: str) -> None:
     """From the start to the first event that is told."""
-    monkeypatch.setattr(dispatcher, "_BREATH", 0.001)
     for failing in failings(name):
         told = threading.Event()
         client = xchws.Richamster(url=richamster.url, backoff=QUICK, open_timeout=0.5)
@@ -323,6 +327,22 @@ def test_no_memory_on_the_owner_thread(
             wait()
     assert called.is_set() and client.stop() and client.status().state is xchws.State.STOPPED
     assert "internal error" in str(errors.wait(1)[0]) and "internal error" in str(stopped.wait(1)[0].error)
+    indodax.wait_until(lambda: not indodax.sessions)
+
+
+def test_no_memory_on_the_owner_thread_until_long_after_its_end(
+    indodax: IndodaxSandbox, make_indodax: Make, monkeypatch: pytest.MonkeyPatch, broken_off: None
+) -> None:
+    client = make_indodax()
+    client.start(5)
+    expected = client.expect(xchws.Order)
+    for target, name in ((client._loop, "_finished"), (client._loop, "release"), (client, "_thread_lost")):
+        fail(monkeypatch, target, name, times=4)
+    fail(monkeypatch, client._session, "received")
+    trade_once(indodax)
+    with pytest.raises(xchws.XchwsError, match="internal error, the client has stopped: its owner thread has ended"):
+        expected.result(PATIENCE)
+    assert client.stop() and client.status().state is xchws.State.STOPPED
     indodax.wait_until(lambda: not indodax.sessions)
 
 
@@ -438,7 +458,12 @@ def test_one_that_cannot_be_told_of_the_end_keeps_it_from_no_other(
 # ---------------------------------------------------------------------------------------------- no thread can be started
 
 
-def start_no(monkeypatch: pytest.MonkeyPatch, ending: str, times: int = 1) -> List[str]:
+REFUSALS = [RuntimeError("can't start new thread"), MemoryError("can't start new thread")]
+
+
+def start_no(
+    monkeypatch: pytest.MonkeyPatch, ending: str, times: int = 1, refusal: BaseException = REFUSALS[0]
+) -> List[str]:
     """Let the system refuse the next threads whose name has this in it; the names of those that were refused."""
     genuine = threading.Thread.start
     refused: List[str] = []
@@ -446,18 +471,21 @@ def start_no(monkeypatch: pytest.MonkeyPatch, ending: str, times: int = 1) -> Li
     def start(thread: threading.Thread) -> None:
         if ending in thread.name and len(refused) < times:
             refused.append(thread.name)
-            raise RuntimeError("can't start new thread")
+            raise refusal
         genuine(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start)
     return refused
 
 
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: type(refusal).__name__)
 @pytest.mark.parametrize("which", ["owner", "callbacks"])
-def test_no_thread_at_start(make_indodax: Make, monkeypatch: pytest.MonkeyPatch, which: str) -> None:
+def test_no_thread_at_start(
+    make_indodax: Make, monkeypatch: pytest.MonkeyPatch, which: str, refusal: BaseException
+) -> None:
     client = make_indodax()
     expected = client.expect(xchws.Order)
-    refused = start_no(monkeypatch, which)
+    refused = start_no(monkeypatch, which, refusal=refusal)
     with pytest.raises(xchws.XchwsError, match="could not be started: can't start new thread"):
         client.start(5)
     waits: List[Callable[[], Any]] = [lambda: expected.result(0), lambda: client.wait_ready(0)]

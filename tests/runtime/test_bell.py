@@ -168,7 +168,7 @@ def test_a_strand_tells_of_its_end_whatever_fails(monkeypatch: pytest.MonkeyPatc
     def step(name: str) -> None:
         assert go_on.wait(5)
         done.append(name)
-        if name == fails:
+        if name == fails and done.count(name) == 1:
             raise MemoryError
 
     strand = Strand("fails", lambda: step("work"), lambda: step("last"), bell)
@@ -179,7 +179,7 @@ def test_a_strand_tells_of_its_end_whatever_fails(monkeypatch: pytest.MonkeyPatc
     go_on.set()
     assert bell.wait_for(lambda: strand.is_over, 5)
     assert strand.join(None) and not strand.works
-    assert done == (["begin", "last"] if fails == "begin" else ["work", "last"])
+    assert done == {"begin": ["begin", "last"], "last": ["work", "last", "last"]}.get(fails, ["work", "last"])
 
 
 class Unlucky(Latch[bool]):

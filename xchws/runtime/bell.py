@@ -23,6 +23,16 @@ _LONG_PIECE = 3600.0
 _SCARCE = 0.01  # seconds until memory that was not to be had is asked for again
 
 
+def insist(step: Callable[[], object]) -> None:
+    """Do what must be done, once there is memory for it. The step is made beforehand, while there is some."""
+    while True:
+        try:
+            step()
+            return
+        except MemoryError:
+            clock.pause(_SCARCE)
+
+
 class Bell:
     """Wakes those who wait, so that they look again at what they wait for."""
 

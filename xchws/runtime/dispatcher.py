@@ -182,15 +182,19 @@ class Dispatcher:
     # ------------------------------------------------------------------------------------------- on the callbacks thread
 
     def _work(self) -> None:
+        fault: Optional[BaseException] = None
         while True:
             try:
+                if fault is not None:
+                    log.critical("%s: the callbacks thread goes on after a fault", self._name, raised=fault)
+                    fault = None
                 while not self._is_through():
                     self._empty_hand()
                 break
             except BaseException as error:  # whatever it is, and wherever it came from: this thread must live
                 if self._forsaken:
                     raise
-                log.critical("%s: the callbacks thread goes on after a fault", self._name, raised=error)
+                fault = error
                 clock.pause(_BREATH)
         self._forgotten = self._waiting
         self._queue.clear()

@@ -10,12 +10,14 @@ from __future__ import annotations
 import selectors
 import socket
 from datetime import datetime, timezone
+from functools import partial
 from typing import Callable, Deque, Dict, List, Optional
 
 from xchws import clock, log
 from xchws.errors import ConnectionFailed, HandshakeRejected, OpenFailed, XchwsError, text_of
 from xchws.events import Event
 from xchws.exchanges.exchange import Exchange
+from xchws.runtime.bell import insist
 from xchws.sansio import actions, frames
 from xchws.sansio.actions import Close, Effect
 from xchws.sansio.session import Session
@@ -28,6 +30,7 @@ from xchws.transports.scope import CancelScope
 
 _LINGER = 1.0  # seconds for which an ended connection may still send its close frame and read the peer's
 _PATIENCE = 3600.0  # seconds for one select at most
+_SCARCE = 0.1  # seconds after which there may be memory again
 _READS = 8  # batches of one socket between two looks at the others, the mailbox and the timers
 
 Command = Callable[[float], List[Effect]]
@@ -139,8 +142,9 @@ class Loop:
 
     def run(self) -> None:
         """Live until the session is over. Whatever fails, it is over then, all is let go of, and everybody has been told."""
-        last = (self._release, self._release, self._tell_end, self._tell_end)  # what failed in one is done in the other
-        for step in (self._live, self._stop, self._break_off, *last):
+        # Each of the others twice: what failed for want of memory may work a little later.
+        last = (self._break_off, self._break_off, self.release, self.release, self._tell_end, self._tell_end)
+        for step in (self._live, self._stop, self._stop, *last):
             try:
                 self._say_fault()
                 step()
@@ -152,6 +156,8 @@ class Loop:
                 self._fault = fault
                 if self._error is None and not self._stopped:
                     self._error = self._internal
+                if isinstance(fault, MemoryError):
+                    clock.pause(_SCARCE)
         self._say_fault()
 
     def _live(self) -> None:
@@ -423,7 +429,7 @@ class Loop:
                 try:
                     scope.release()
                 finally:
-                    self.post(helped)
+                    insist(hand_in)
                     if self._released:
                         self._dispose()  # the owner has gone: what came too late, a socket above all, is put away here
 
@@ -431,6 +437,7 @@ class Loop:
             self._helpers.pop(scope, None)
             return outcome(now)
 
+        hand_in = partial(self.post, helped)
         self._helpers[scope] = link
         try:
             OurThread(run, f"xchws {self._exchange.name} {name}").start()
@@ -485,7 +492,8 @@ class Loop:
         self._read(number, connection)
         return []
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Let go of everything. On the owner thread, last."""
         for scope in self._helpers:
             scope.cancel()
         try:

@@ -10,7 +10,7 @@ import threading
 from typing import Callable, Optional
 
 from xchws import clock
-from xchws.runtime.bell import Bell, Latch
+from xchws.runtime.bell import Bell, Latch, insist
 from xchws.threads import OurThread
 
 _LAST_STEPS = 0.25  # seconds for what Python does in a thread after its work is done; it takes microseconds
@@ -20,7 +20,7 @@ class Strand:
     """A thread that does `work`, unless it is called off before it begins.
 
     Args:
-        last: is called on it before it is over, however it ends, unless it was called off.
+        last: is called on it before it is over, however it ends, unless it was called off; again if it finds no memory.
         bell: rung when it is over.
     """
 
@@ -78,13 +78,15 @@ class Strand:
         return True
 
     def _run(self) -> None:
+        called_off = False
         try:
-            if self._begins.give(True):
+            called_off = not self._begins.give(True)
+            if not called_off:
                 self._work()
         finally:
             try:
-                if not self.called_off:
-                    self._last()
+                if not called_off:
+                    insist(self._last)
             finally:
                 self._ended = True
                 self._bell.ring()
