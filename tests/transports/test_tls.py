@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
+import select
+import socket
 import ssl
+import struct
 import weakref
 from typing import Any, Callable, List
 
@@ -49,3 +53,18 @@ def test_none_is_made_where_none_is_needed(monkeypatch: pytest.MonkeyPatch) -> N
     third.result(5)
     mute.stop()
     assert len(made) == 1, "one for all connections of a client"
+
+
+def test_a_peer_that_has_reset_the_connection_leaves_no_descriptor_open() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    theirs.close()
+    select.select([ours], [], [], 10)
+    descriptor = ours.fileno()
+    with pytest.raises(OSError) as refused:
+        tls.wrapped(ssl.create_default_context(), ours, "localhost")
+    assert isinstance(refused.value, ConnectionResetError) and ours.fileno() == -1
+    with pytest.raises(OSError):
+        os.fstat(descriptor)

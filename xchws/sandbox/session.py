@@ -274,8 +274,16 @@ class Session:
 
     def _start_tls(self, context: ssl.SSLContext) -> bool:
         self._selector.unregister(self._sock)
-        self._sock.getpeername()  # a client that is gone already: wrap_socket would raise later, and leave its descriptor open
-        wrapped = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
+        try:
+            wrapped = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
+        except OSError as error:  # the client is gone already, and what SSLSocket was about to become is left open
+            step = error.__traceback__
+            while step is not None:
+                unmade = step.tb_frame.f_locals.get("self")
+                if isinstance(unmade, ssl.SSLSocket):
+                    unmade.close()
+                step = step.tb_next
+            raise
         self._sock = wrapped
         self._selector.register(wrapped, selectors.EVENT_READ)
         while not self._over:

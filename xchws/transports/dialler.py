@@ -91,9 +91,8 @@ class Dialler:
             self._context = tls.default()  # not before it is wanted, and not on the caller's thread: it takes its time
         sock = tcp.connect(host, address.port or 443, proxy=proxy, scope=scope)
         try:
-            sock.getpeername()  # a peer that is gone already: SSLSocket would raise later, and leave its descriptor open
-            sock = self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-            sock.do_handshake()
+            sock = secured = tls.wrapped(self._context, sock, host)
+            secured.do_handshake()
         except BaseException:
             sock.close()
             raise

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
+import traceback
 import weakref
 from typing import Dict, Optional, Tuple
 
@@ -42,3 +44,20 @@ def default() -> ssl.SSLContext:
         )  # urllib3 would do so some time: what the stream says must not depend on it
         _in_use[place] = weakref.ref(context)
     return context
+
+
+def wrapped(context: ssl.SSLContext, sock: socket.socket, host: str) -> ssl.SSLSocket:
+    """A connected socket with TLS over it, the handshake not made yet.
+
+    Raises:
+        OSError: the peer has ended the connection. What SSLSocket was about to become has taken the descriptor over by then and
+            leaves it open; it is closed here.
+    """
+    try:
+        return context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    except OSError as error:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            half_made = frame.f_locals.get("self")
+            if isinstance(half_made, ssl.SSLSocket):
+                half_made.close()
+        raise
