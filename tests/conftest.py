@@ -5,6 +5,7 @@ Knows nothing of xchws.
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -31,6 +32,7 @@ UNMEASURED = (
     "tests/client/test_signals.py",
     "tests/client/test_stop_everywhere.py",
     "tests/client/test_two_thousand.py",
+    "tests/client/test_unseen.py",
     "tests/faults/",
     "tests/forks/",
     "tests/interop/",
@@ -50,7 +52,10 @@ settings.load_profile("ci")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """With --cov, and unless another profile is asked for, the smaller one."""
+    """With --cov, and unless another profile is asked for, the smaller one. Ctrl-C means what it does in a terminal."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what it puts into the background so, and the programs that the tests interrupt would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("cov_source", None) and not config.getoption("--hypothesis-profile"):
         settings.load_profile("covered")
 
