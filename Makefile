@@ -2,8 +2,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
-# Four processes: much of a test's time is waiting.
-PARALLEL ?= -n 4 --dist load
+PARALLEL ?= $(shell .ci/parallel)
 MINUTES ?= 5
 
 VENV := .venv
