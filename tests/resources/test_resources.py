@@ -14,7 +14,7 @@ from typing import List
 import pytest
 
 import xchws
-from tests.resources.holdings import Growth
+from tests.resources.holdings import Growth, growth
 from tests.rigs import QUICK
 from xchws.sandbox import RichamsterSandbox
 
@@ -36,6 +36,30 @@ def test_what_is_left_behind_is_said() -> None:
     assert nothing.misses == ""
     every = Growth(cycles=100, seconds=1.0, threads=1, descriptors=2, blocks=1.0, resident=2000.0)
     assert every.misses == "1 threads, 2 descriptors, 1.00 blocks per cycle, 2000 bytes per cycle"
+
+
+def test_what_only_the_first_rounds_leave_behind_is_no_leak_and_what_every_one_does_is() -> None:
+    kept: List[object] = []
+    rounds = [0]
+
+    def leaks_at_first() -> None:
+        rounds[0] += 1
+        if rounds[0] <= 2_000:
+            kept.append(object())
+
+    assert growth(leaks_at_first, cycles=1_000, warm_up=0).misses == "" and rounds == [3_000]
+    leaking = growth(lambda: kept.append(object()), cycles=1_000, warm_up=0)
+    assert leaking.misses.startswith("1.0") and leaking.blocks >= 1
+    ends: List[threading.Event] = []
+
+    def starts_one() -> None:
+        if not ends:
+            ends.append(threading.Event())
+            threading.Thread(target=ends[0].wait).start()
+
+    one = growth(starts_one, cycles=1_000, warm_up=0)
+    ends[0].set()
+    assert one.misses.startswith("1 threads"), "one that is left by the first round is left"
 
 
 def test_a_hundred_clients_in_one_process() -> None:

@@ -158,6 +158,15 @@ def test_refused_and_accepted_connections(proxy: FaultProxy, client: socket.sock
         assert exactly(another, 5) == b"again"
 
 
+def test_the_port_is_nobody_elses_while_connections_are_refused(proxy: FaultProxy) -> None:
+    proxy.refuse_connections()
+    with socket.socket() as thief, pytest.raises(OSError):
+        thief.bind(("127.0.0.1", proxy.port))
+    proxy.close()
+    with socket.create_server(("127.0.0.1", proxy.port)):
+        pass  # from here on it is anybody's
+
+
 def test_memory_stays_bounded(proxy: FaultProxy, client: socket.socket) -> None:
     proxy.delay(60)
     client.settimeout(0.2)

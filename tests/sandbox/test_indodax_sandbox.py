@@ -17,6 +17,7 @@ import struct
 import threading
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Dict, Iterator, List, Optional
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -700,6 +701,24 @@ def test_over_tls() -> None:
             opcode, frame = client.recv_data()
             assert (opcode, frame) == (8, struct.pack("!H", 3001) + b"shutdown")
     assert ex.complaints == []
+
+
+def test_a_request_that_was_cut_off_is_none() -> None:
+    body = b"client=tapi&tapi_key=mine"
+    head = b"POST /api/private_ws/v1/generate_token HTTP/1.1\r\nHost: here\r\n"
+    request = b"%sContent-Length: %d\r\nSign: none\r\n\r\n%s" % (head, len(body), body)
+    with IndodaxSandbox() as ex:
+        port = int(urlsplit(ex.rest_url).netloc.partition(":")[2])
+        for end in range(len(head) - 2, len(request)):
+            with socket.create_connection(("127.0.0.1", port), WAIT) as sock:
+                sock.sendall(request[:end])
+                sock.shutdown(socket.SHUT_WR)
+                assert sock.recv(1000) == b"", request[:end]
+        assert ex.complaints == [] and [item for item in ex.received if item.kind == "rest"] == []
+        with socket.create_connection(("127.0.0.1", port), WAIT) as sock:
+            sock.sendall(request)
+            assert sock.recv(1000).startswith(b"HTTP/1.1 ")
+        assert ex.complaints != [], "it is heard"
 
 
 def test_closing_ends_threads_and_the_port_can_be_used_again() -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 HOST = "127.0.0.1"
 BUFFER = 1 << 18  # bytes that wait in one direction of one connection; beyond, its source is not read
 CHUNK = 16384
+BACKLOG = 128  # connections that wait to be accepted
 TO_CLIENT = "to_client"
 TO_SERVER = "to_server"
 DIRECTIONS = {TO_CLIENT: (TO_CLIENT,), TO_SERVER: (TO_SERVER,), "both": (TO_CLIENT, TO_SERVER)}
@@ -38,6 +39,7 @@ class FaultProxy:
         self.target = (target_host, target_port)
         self.port = port
         self._listener: Optional[socket.socket] = None
+        self._reserve: Optional[socket.socket] = None  # holds the port while connections are refused
         self._thread: Optional[threading.Thread] = None
         self._links: Set[_Link] = set()
         self._accepted = 0
@@ -52,7 +54,8 @@ class FaultProxy:
             OSError: the port is taken.
         """
         if self._thread is None:
-            self._listener = self._listen()
+            self._listener = self._bind()
+            self._listener.listen(BACKLOG)
             self._wake_reader, self._wake_writer = socket.socketpair()
             self._wake_reader.setblocking(False)
             self._closing = False
@@ -164,13 +167,14 @@ class FaultProxy:
         self._set(pattern=(pattern, _direction(direction), forward))
 
     def refuse_connections(self) -> None:
-        """Close the listening socket: connecting is refused by the system."""
+        """Close the listening socket: connecting is refused by the system. The port stays taken, so that nobody else gets it."""
 
         def refuse() -> None:
             if self._listener is not None:
                 self._selector.unregister(self._listener)
                 self._listener.close()
                 self._listener = None
+                self._reserve = self._bind()
 
         self._command(refuse)
 
@@ -178,8 +182,9 @@ class FaultProxy:
         """End ``refuse_connections()``, on the same port."""
 
         def accept() -> None:
-            if self._listener is None:
-                self._listener = self._listen()
+            if self._reserve is not None:
+                self._listener, self._reserve = self._reserve, None
+                self._listener.listen(BACKLOG)
                 self._selector.register(self._listener, selectors.EVENT_READ)
 
         self._command(accept)
@@ -206,9 +211,10 @@ class FaultProxy:
                 self._turn()
         finally:
             self._end_all(False)
-            if self._listener is not None:
-                self._listener.close()
-                self._listener = None
+            for sock in (self._listener, self._reserve):
+                if sock is not None:
+                    sock.close()
+            self._listener = self._reserve = None
             while self._commands:
                 self._commands.popleft()[1].set()
             self._selector.close()
@@ -286,7 +292,7 @@ class FaultProxy:
         for link in list(self._links):
             self._end(link, reset)
 
-    def _listen(self) -> socket.socket:
+    def _bind(self) -> socket.socket:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -294,7 +300,6 @@ class FaultProxy:
         except OSError:
             listener.close()
             raise
-        listener.listen(128)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         return listener

@@ -6,12 +6,14 @@ Knows nothing of any exchange: a function says what is answered.
 from __future__ import annotations
 
 import http.server
+import io
 import selectors
 import socket
 import ssl
 import threading
 from typing import Any, Callable, Dict, Mapping, Optional, Set, Tuple
 
+from . import tls
 from .jsontext import read
 from .record import Received, Record
 
@@ -107,9 +109,12 @@ class _Server(http.server.ThreadingHTTPServer):
         self._lock = threading.Lock()
         self._open: Set[socket.socket] = set()
         self._serving: Dict[threading.Thread, socket.socket] = {}
-        if context is not None:
-            # The TLS handshake is left to the connection's own thread: a mute client must not block the others.
-            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self._context = context
+
+    def get_request(self) -> Tuple[socket.socket, Any]:
+        sock, address = super().get_request()
+        # The TLS handshake is left to the connection's own thread: a mute client must not block the others.
+        return sock if self._context is None else tls.accepted(self._context, sock), address
 
     def process_request(self, request: Any, client_address: Any) -> None:
         thread = threading.Thread(
@@ -141,14 +146,41 @@ class _Server(http.server.ThreadingHTTPServer):
             thread.join()
 
 
+class _Lines(io.BufferedReader):
+    """Remembers the line that was read last: empty where the client has ended the connection."""
+
+    last = b""
+
+    def readline(self, size: Optional[int] = -1) -> bytes:
+        self.last = super().readline(size)
+        return self.last
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
+    """A request of a client that goes away in the middle of it was none: neither recorded nor answered."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
 
+    def setup(self) -> None:
+        super().setup()
+        self.rfile: _Lines = _Lines(self.rfile.detach())
+
+    def parse_request(self) -> bool:
+        # The standard library takes the end of the connection for the end of the headers.
+        if super().parse_request() and self.rfile.last:
+            return True
+        self.close_connection = True
+        return False
+
     def handle_any(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length).decode("utf-8", "replace")
+        sent = self.rfile.read(length)
+        if len(sent) < length:
+            self.close_connection = True
+            return
+        body = sent.decode("utf-8", "replace")
         try:
             parsed = read(body)
         except ValueError:

@@ -24,6 +24,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Callable, ContextManager, Deque, Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import parse_qs, urlsplit
 
+from . import tls
 from .catalogue import MissingExtra
 from .jsontext import read
 from .record import Received
@@ -274,16 +275,7 @@ class Session:
 
     def _start_tls(self, context: ssl.SSLContext) -> bool:
         self._selector.unregister(self._sock)
-        try:
-            wrapped = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
-        except OSError as error:  # the client is gone already, and what SSLSocket was about to become is left open
-            step = error.__traceback__
-            while step is not None:
-                unmade = step.tb_frame.f_locals.get("self")
-                if isinstance(unmade, ssl.SSLSocket):
-                    unmade.close()
-                step = step.tb_next
-            raise
+        wrapped = tls.accepted(context, self._sock)
         self._sock = wrapped
         self._selector.register(wrapped, selectors.EVENT_READ)
         while not self._over:
