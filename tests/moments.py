@@ -53,6 +53,7 @@ class Moment:
     def _called(self, frame: FrameType, event: str, argument: Any) -> Optional[Callable[..., Any]]:
         if self.came or not frame.f_code.co_filename.startswith(self._rooms):
             return None
+        frame.f_trace = self._stepped  # first: of one that is not traced yet CPython 3.13 notes nothing else
         frame.f_trace_opcodes = self._kind == "opcode"
         frame.f_trace_lines = self._kind == "line"
         return self._stepped
@@ -69,7 +70,12 @@ class Moment:
 
 
 def moments(instructions: bool = False, rooms: Tuple[str, ...] = (OURS, THREADING)) -> Iterator[Moment]:
-    """One moment after the other, until there are no more of them in what is done within."""
+    """One moment after the other, until there are no more of them in what is done within.
+
+    Instructions are rehearsed first: CPython 3.12 tells of a function's only once they have been asked to.
+    """
+    if instructions:
+        yield Moment(sys.maxsize, instructions, rooms)
     for number in count():
         moment = Moment(number, instructions, rooms)
         yield moment

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import pickle
-from typing import Any
+from typing import Any, List, Tuple
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from xchws import credentials
 from xchws.credentials import HIDDEN, Secrets, credential
 from xchws.errors import ConfigurationError
 
@@ -53,6 +54,28 @@ def test_secrets_are_added_on_the_way() -> None:
     secrets = knowing("first")
     secrets.add("second")
     assert secrets.redact("first second") == f"{HIDDEN} {HIDDEN}"
+
+
+def test_what_another_thread_adds_at_the_same_time_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets, arrange = Secrets(), credentials._forms
+
+    def arrange_late(texts: List[str]) -> Tuple[str, ...]:
+        arranged = arrange(texts)
+        if "second" not in texts:
+            secrets.add("second")  # as another thread would between the lines
+        return arranged
+
+    monkeypatch.setattr(credentials, "_forms", arrange_late)
+    secrets.add("first")
+    assert secrets.redact("first second") == f"{HIDDEN} {HIDDEN}"
+
+
+def test_of_those_that_pass_the_last_100_are_kept() -> None:
+    secrets = knowing("lasting")
+    for number in (*range(100, 200), 100, 200):
+        secrets.add_passing(f"token{number}")
+    shown = [number for number in range(100, 201) if secrets.redact(f"token{number}") != HIDDEN]
+    assert shown == [101] and secrets.redact("lasting") == HIDDEN, "100 came again, and 101 is the oldest"
 
 
 def test_it_shows_nothing_of_itself() -> None:

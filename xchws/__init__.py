@@ -67,7 +67,8 @@ from xchws.exchanges.kyan.client import Kyan
 from xchws.exchanges.kyrrex.client import Kyrrex
 from xchws.exchanges.richamster.client import Richamster
 from xchws.status import Status
-from xchws.waiting import EventStream, Expectation, Subscription
+from xchws.subscribing import Subscription
+from xchws.watching import EventStream, Expectation
 
 __version__ = "0.1.0"
 

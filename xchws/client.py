@@ -6,11 +6,10 @@ import difflib
 import itertools
 import random
 import threading
-import weakref
 from collections import deque
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterator, List, Optional, Set, Type, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Deque, Dict, Iterator, List, Optional, Type, TypeVar
 
 from xchws import clock, log, process
 from xchws.backoff import Backoff
@@ -46,14 +45,16 @@ from xchws.runtime.loop import Command, Loop
 from xchws.runtime.registry import QUEUE, Registry
 from xchws.runtime.signals import sigterm_calls
 from xchws.runtime.strand import Strand
-from xchws.sansio.actions import Effect, Resolved, Settled, Topic
+from xchws.sansio.actions import Effect, Resolved, Topic
 from xchws.sansio.session import Session, Terms
 from xchws.status import Status
+from xchws.subscribing import Subscription, Subscriptions
 from xchws.transports import tls as transports_tls
 from xchws.transports.dialler import Dialler
 from xchws.transports.http import Http
 from xchws.transports.proxy import Proxy
-from xchws.waiting import Answer, EventStream, Expectation, Subscription, remaining, wanted
+from xchws.waiting import Answer, remaining
+from xchws.watching import EventStream, Expectation, Filter, Watchers
 
 if TYPE_CHECKING:
     import ssl
@@ -95,8 +96,6 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound="Client")
-
-_Watcher = Union[Expectation[Any], EventStream[Any]]
 
 _MAX_MESSAGE = 16 * 1024 * 1024  # bytes; the largest message known of the five exchanges has some 100 KiB
 _IN_A_HURRY = 0.25  # seconds for what is left to do at the end of stop(): to close sockets, and for threads to end
@@ -216,7 +215,6 @@ class Client:
             )
         )
         self._capacity = capacity
-        self._lock = threading.RLock()  # between threads of the user's; ours never take it
         self._entered = threading.Lock()  # taken by the first start(), and kept
         self._owner = Strand(f"xchws {exchange.name} owner", self._own, self._owner_ended, self._bell)
         self._mail: Deque[Command] = deque()
@@ -224,11 +222,17 @@ class Client:
         self._ended: Latch[Optional[XchwsError]] = Latch(self._bell)
         self._forked = False
         self._tickets = itertools.count(1)
-        # All four are changed one entry at a time, which is atomic: no lock is needed between us and the user.
-        self._answers: Dict[int, Answer] = {}
-        self._subscriptions: Dict[Topic, Subscription] = {}
-        self._watchers: Set[weakref.ref[_Watcher]] = set()  # what nobody can ask any more is not kept,
-        self._unasked: Set[Expectation[Any]] = set()  # but these are: some are there for the sake of their `where`
+        self._answers: Dict[int, Answer] = {}  # one entry comes or goes at a time, which is atomic
+        self._watchers = Watchers(self._check_wait, self._ended, self._ending)
+        self._subscriptions = Subscriptions(
+            exchange.name,
+            self._session,
+            self._post,
+            self._check_wait,
+            self._check_process,
+            self._ended,
+            exchange.begin,
+        )
         self._register(hooks)
         process.remember(self)
 
@@ -347,7 +351,7 @@ class Client:
             http,
             dialler,
             self._publish,
-            self._settle,
+            self._subscriptions.settle,
             self._resolve,
             self._finish,
         )
@@ -407,7 +411,7 @@ class Client:
             return self._dispatcher.join(deadline)
         loop = self._loop
         assert loop is not None, "it is there before its thread begins"
-        loop.post(self._session.stop)
+        self._post(self._session.stop)
         if self._owner.is_current:
             return False
         ended = self._owner.join(deadline)
@@ -457,7 +461,7 @@ class Client:
 
         Raises:
             XchwsError: what ended the client, if it was neither `stop()` nor a signal.
-            StateError: stopped before, or a copy in a forked child.
+            StateError: stopped before it was started, or a copy in a forked child.
             ConfigurationError: `handle_signals` outside the main thread.
         """
         asked: Latch[None] = Latch(self._bell)  # by SIGTERM
@@ -518,7 +522,7 @@ class Client:
             retry_in=retry_in,
             subscriptions=tuple(
                 (subscription.name, subscription.state)
-                for subscription in list(self._subscriptions.values())
+                for subscription in self._subscriptions
                 if subscription.is_wanted
             ),
             backlog=dispatcher.backlog,
@@ -553,12 +557,7 @@ class Client:
             raise _unfit(
                 self._exchange, "where", f"a function that takes the event and says whether it fits, not {where!r}"
             )
-        expectation = Expectation(
-            wanted(event_class, checked, where), self._check_wait, self._forget, self._unasked.discard
-        )
-        self._unasked.add(expectation)
-        self._watch(expectation)
-        return expectation
+        return self._watchers.expect(Filter(event_class, checked, where))
 
     def events(self, event_class: Type[E], *, timeout: Optional[float] = None, **filters: Any) -> EventStream[E]:
         """The events from now on as an iterator, for code shaped as a loop; `EventStream` says how it ends.
@@ -574,37 +573,10 @@ class Client:
         """
         self._check_process()
         checked = self._registry.check(event_class, filters, QUEUE)
-        stream = EventStream(
-            wanted(event_class, checked, None), timeout, self._capacity, self._check_wait, self._forget
-        )
-        self._watch(stream)
-        return stream
-
-    def _watch(self, watcher: _Watcher) -> None:
-        # Ctrl-C would be lost in a callback in Python, but not in this one.
-        self._watchers.add(weakref.ref(watcher, self._watchers.discard))
-        if self._ended.given:  # whoever takes it out tells it
-            self._forget(watcher)
-            self._fail(watcher)
-
-    def _fail(self, watcher: _Watcher) -> None:
-        """The client has ended: nothing more comes. What was expected never came; a stream has its end."""
-        if isinstance(watcher, EventStream):
-            watcher.fail(self._ended.value)
-        else:
-            watcher.fail(self._ending())
-        self._forget(watcher)
-
-    def _forget(self, watcher: _Watcher) -> None:
-        self._watchers.discard(weakref.ref(watcher))
-        self._unasked.discard(watcher)
-
-    def _watching(self) -> List[_Watcher]:
-        watchers = [reference() for reference in list(self._watchers)]
-        return [watcher for watcher in watchers if watcher is not None]
+        return self._watchers.stream(Filter(event_class, checked, None), timeout, self._capacity)
 
     def _wants_messages(self) -> bool:
-        return self._registry.wants_messages() or any(watcher.event_class is Message for watcher in self._watching())
+        return self._registry.wants_messages() or self._watchers.want_messages()
 
     def _ending(self) -> XchwsError:
         error = self._ended.value
@@ -617,47 +589,11 @@ class Client:
     def _subscribe(self, topic: Topic) -> Subscription:
         """The subscription of this topic: a new one, or the one that there is."""
         self._check_process()
-        stopped = f"{self._exchange.name}: stopped; make a new client to subscribe {topic.name!r}"
-        with self._lock:
-            if self._ended.given:
-                raise StateError(stopped)
-            subscription = self._subscriptions.get(topic)
-            if subscription is None or not subscription.is_wanted:
-                subscription = self._subscriptions[topic] = Subscription(topic, self._check_wait, self._unsubscribe)
-            # One that waits is posted once more: Ctrl-C may have come between the line above and this one.
-            if not subscription.active:
-                self._post_subscribe(subscription)
-        self._end_if_over(subscription)
-        return subscription
-
-    def _end_if_over(self, subscription: Subscription) -> None:
-        """Where the client's end came while this was put in place, it may not have been seen."""
-        if self._ended.given:
-            subscription.settle("ended", self._ended.value)
-
-    def _post_subscribe(self, subscription: Subscription) -> None:
-        def subscribe(now: float) -> List[Effect]:
-            if not subscription.is_wanted:
-                return []
-            subscription.asked = True
-            want = self._session.wanted.get(subscription._topic)
-            if want is not None:
-                subscription.settle(want.state, None)  # one that was asked for twice may have missed it
-            return self._session.subscribe(subscription._topic, now)
-
-        self._post(subscribe)
+        return self._subscriptions.subscribe(topic)
 
     def _find(self, topic: Topic) -> Optional[Subscription]:
         """The subscription of this topic, if there is one."""
-        return self._subscriptions.get(topic)
-
-    def _unsubscribe(self, subscription: Subscription) -> None:
-        self._check_process()
-        topic = subscription._topic
-        with self._lock:
-            if self._subscriptions.get(topic) is subscription:
-                self._post(lambda now: self._session.unsubscribe(topic, now))
-                self._subscriptions.pop(topic, None)
+        return self._subscriptions.find(topic)
 
     def _request(self, request: Any, timeout: Optional[float]) -> Any:
         """Have the protocol make a request and wait for its answer, at most `timeout` seconds (None: without end).
@@ -693,12 +629,14 @@ class Client:
         """On the callbacks thread: what a callback raised reaches those who wait, too; they are served by the owner only."""
 
         def offer(now: float) -> List[Effect]:
-            self._offer(failure)
+            self._watchers.offer([failure])
             return []
 
         self._post(offer)
 
     def _post(self, command: Command) -> None:
+        if self._ended.given:
+            return  # there is nobody any more to carry it out
         self._mail.append(command)
         if self._loop is not None:
             self._loop.wake()
@@ -712,23 +650,11 @@ class Client:
                 self._bell.ring()
             elif isinstance(event, Failure):
                 log.warning("%s", event.error)
-        if self._watchers:
-            for event in events:
-                self._offer(event)
+        self._watchers.offer(events)
         dropped = self._dispatcher.put(events)
         if dropped and self._session.state is State.STOPPED:
             self._dispatcher.lose(dropped)
         return dropped
-
-    def _offer(self, event: Event) -> None:
-        for watcher in self._watching():
-            if watcher.offer(event):
-                self._forget(watcher)
-
-    def _settle(self, settled: Settled) -> None:
-        subscription = self._subscriptions.get(settled.topic)
-        if subscription is not None and subscription.asked and settled.state != "ended":
-            subscription.settle(settled.state, settled.error)
 
     def _resolve(self, resolved: Resolved) -> None:
         answer = self._answers.get(resolved.ticket)
@@ -751,10 +677,8 @@ class Client:
 
     def _tellings(self, error: Optional[XchwsError]) -> Iterator[Callable[[], None]]:
         """What tells each of those who wait that the client has ended."""
-        for watcher in self._watching():
-            yield partial(self._fail, watcher)
-        for subscription in list(self._subscriptions.values()):
-            yield partial(subscription.settle, "ended", error)
+        yield from self._watchers.tellings()
+        yield from self._subscriptions.tellings(error)
         text = f"{self._exchange.name}: stopped; the request was not sent"
         for ticket in list(self._answers):
             yield partial(self._resolve, Resolved(ticket, error=StateError(text)))
@@ -764,18 +688,15 @@ class Client:
     def _forsake(self) -> None:
         """In a forked child."""
         if not self._entered.locked() and not self._owner.is_over:
-            self._lock = threading.RLock()  # it may be held by a thread that is not here; all else is as good as new
+            self._subscriptions.unlock()  # all else is as good as new
             return
         self._forked = True
         error = self._forked_error()
         self._dispatcher.forsake()
         if self._loop is not None:
             self._loop.forsake()
-        for watcher in self._watching():
-            self._forget(watcher)
-            watcher.forsake(error)
-        for subscription in list(self._subscriptions.values()):
-            subscription.settle("ended", error)
+        self._watchers.forsake(error)
+        self._subscriptions.forsake(error)
 
     def _let_go(self) -> None:
         """At the end of the program: no function is called any more, and what waits for one is counted and said."""

@@ -20,32 +20,38 @@ _PASSING_KEPT = 100
 
 
 class Secrets:
-    """The secret texts of one client. It shows none of them, not even in its `repr`."""
+    """The secret texts of one client. It shows none of them, not even in its `repr`.
+
+    Several threads may add to it at once: one entry comes or goes at a time, which is atomic.
+    """
 
     __slots__ = ("_lasting", "_passing", "_texts")
 
     def __init__(self) -> None:
-        self._lasting: frozenset[str] = frozenset()
-        self._passing: tuple[str, ...] = ()
+        self._lasting: dict[str, None] = {}
+        self._passing: dict[str, int] = {}  # the higher, the later it was added
         self._texts: tuple[str, ...] = ()
 
     def add(self, *texts: Optional[str]) -> None:
         """Remember secret texts; None and "" are passed over. The forms that an URL gives them are remembered too."""
-        self._lasting |= {text for text in texts if text}
+        for text in texts:
+            if text:
+                self._lasting[text] = None
         self._arrange()
 
     def add_passing(self, text: str) -> None:
         """Remember a secret text that will be replaced by others, such as a token: the last 100 of them are kept."""
-        self._passing = (*(known for known in self._passing if known != text), text)[-_PASSING_KEPT:]
+        known = self._passing.copy()
+        known[text] = self._passing[text] = max(known.values(), default=0) + 1
+        for old in sorted(known, key=known.__getitem__)[:-_PASSING_KEPT]:
+            self._passing.pop(old, None)
         self._arrange()
 
     def _arrange(self) -> None:
-        known: set[str] = set()
-        for text in (*self._lasting, *self._passing):
-            escaped = json.dumps(text)[1:-1]
-            known.update((text, quote(text, safe=""), quote_plus(text), escaped, escaped.replace("/", "\\/")))
-        # A secret may hold another one (a URL its signature): the longest goes first, or its rest would stay.
-        self._texts = tuple(sorted(known, key=lambda text: (-len(text), text)))
+        arranged = None
+        while arranged != (texts := [*self._lasting, *self._passing]):  # what came meanwhile is not there yet
+            self._texts = _forms(texts)
+            arranged = texts
 
     def redact(self, text: str) -> str:
         """The text with every known secret replaced."""
@@ -71,6 +77,16 @@ class Secrets:
 
     def __repr__(self) -> str:
         return f"Secrets({HIDDEN})"
+
+
+def _forms(texts: list[str]) -> tuple[str, ...]:
+    """All forms that the texts may be met in, in the order in which they must be looked for."""
+    known: set[str] = set()
+    for text in texts:
+        escaped = json.dumps(text)[1:-1]
+        known.update((text, quote(text, safe=""), quote_plus(text), escaped, escaped.replace("/", "\\/")))
+    # A secret may hold another one (a URL its signature): the longest goes first, or its rest would stay.
+    return tuple(sorted(known, key=lambda text: (-len(text), text)))
 
 
 def credential(value: Optional[str], argument: str, variable: str, exchange: str) -> str:

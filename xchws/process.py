@@ -53,7 +53,10 @@ def _after_fork_in_child() -> None:
 def _at_exit() -> None:
     living = _living()
     for client in living:
-        client._let_go()
+        try:
+            client._let_go()
+        except Exception as error:  # the others' exchanges must hear a goodbye all the same
+            log.critical("a client could not be let go of at the end of the program", raised=error)
     deadline = clock.monotonic() + _GRACE
     for client in living:
         client._is_gone(deadline)

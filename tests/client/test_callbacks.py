@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import ssl
 import sys
 import threading
 from decimal import Decimal
@@ -82,6 +83,34 @@ def test_off_takes_every_registration_out(indodax: IndodaxSandbox, make_indodax:
     trade_once(indodax)
     wanted.wait(2)
     assert unwanted.given == []
+
+
+def test_off_holds_for_the_event_at_hand(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    called: List[str] = []
+
+    def second(order: xchws.Order) -> None:
+        called.append("second")
+
+    def first(order: xchws.Order) -> None:
+        called.append("first")
+        client.off(second)
+
+    client.on_order(first)
+    client.on_order(second)
+    last = Collector()
+    client.on_order(last)
+    client.start(5)
+    indodax.place("btcidr", "SELL", "900", "1")
+    last.wait(1)
+    assert called == ["first"]
+
+
+def test_what_nobody_is_registered_for_is_not_counted_as_lost(make_indodax: Make) -> None:
+    client = make_indodax(on_ticker=print, capacity=1)
+    tickers = [xchws.Ticker(symbol="btcidr") for _ in range(3)]
+    others = [xchws.Balance(asset="btc") for _ in range(3)]
+    assert client._dispatcher.put([*tickers, *others]) == 2
 
 
 def test_messages_come_as_the_exchange_said_them(indodax: IndodaxSandbox, make_indodax: Make) -> None:
@@ -400,6 +429,7 @@ def test_wrong_registrations_say_what_may_be_given(
         ({"callbacks": "thraed"}, '"thread" or "inline"'),
         ({"backoff": 3}, "xchws.Backoff"),
         ({"tls": True}, "ssl.SSLContext"),
+        ({"tls": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)}, "this one is for servers"),
         ({"proxy": "localhost:8080"}, "http://proxy.example:8080"),
         ({"proxy": "ftp://localhost:1"}, "http, socks4"),
         ({"proxy": "http://localhost"}, "host:port"),

@@ -205,6 +205,36 @@ def test_other_functions_at_exit_may_use_the_client(indodax: IndodaxSandbox) -> 
     indodax.wait_until(lambda: not indodax.sessions)
 
 
+TWO = (
+    START
+    + """
+import logging
+logging.basicConfig(format="%(message)s", level=logging.CRITICAL)
+def fail():
+    raise ValueError("no end")
+other = xchws.Indodax(key, secret, url=url, rest_url=rest_url)
+for each in (client, other):
+    each.start(10)
+{fails}._let_go = fail
+print("ready", flush=True)
+sys.stdin.read()
+"""
+)
+
+
+@pytest.mark.parametrize("fails", ["client", "other"])
+def test_one_that_cannot_be_let_go_of_keeps_no_other(indodax: IndodaxSandbox, fails: str) -> None:
+    program = run(TWO.format(fails=fails), *arguments(indodax), stdin=-1)
+    assert program.stdout is not None and program.stdout.readline() == "ready\n"
+    sessions = indodax.sessions
+    out, error = program.communicate(timeout=30)
+    assert (out, program.returncode) == ("", 0)
+    assert error.startswith("a client could not be let go of at the end of the program\n")
+    assert error.endswith("ValueError: no end\n")
+    indodax.wait_until(lambda: not indodax.sessions)
+    assert [session.close_code for session in sessions].count(1000) == 1
+
+
 def test_the_exchange_hears_a_goodbye(indodax: IndodaxSandbox) -> None:
     program = run(
         START + "client.start(10); print('ready', flush=True); sys.stdin.read()", *arguments(indodax), stdin=-1

@@ -139,6 +139,16 @@ def test_a_clock_or_a_nonce_that_is_always_wrong_ends_it(finery: FinerySandbox, 
     assert len(finery.handshakes) == 5
 
 
+def test_a_nonce_that_is_refused_for_a_while_ends_no_client_that_was_served(finery: FinerySandbox, make: Make) -> None:
+    client = make()
+    client.start(WAIT)
+    back = client.expect(xchws.Connected)
+    finery.reject_next("handshake", 6, times=8)
+    finery.drop()
+    back.result(WAIT)
+    assert len(finery.handshakes) == 10
+
+
 def test_a_nonce_that_another_client_of_the_process_overtakes_is_no_verdict(
     finery: FinerySandbox, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -901,7 +911,8 @@ def test_a_place_is_given_back_whatever_becomes_of_the_connection(finery: Finery
     refused = make(secret="SECRET-nobody-knows")
     with pytest.raises(xchws.AuthenticationFailed):
         refused.start(WAIT)
-    nobody = make(url="ws://127.0.0.1:1/ws")
+    # No try is under way when it stops: stop() waits for none, and such a one gives its place back a little later.
+    nobody = make(url="ws://127.0.0.1:1/ws", backoff=xchws.Backoff(60.0, randomization=0.0))
     down = nobody.expect(xchws.Disconnected)
     nobody.start()
     down.result(WAIT)

@@ -204,20 +204,24 @@ def test_a_refused_refresh_is_a_succession_without_a_gap(make_indodax: Make) -> 
         assert trouble == [] and exchange.complaints == []
 
 
+def refresh_now(client: Any) -> None:
+    """The refresh is due after half the ttl: its time is moved instead of waiting for it."""
+    protocol = client._session.active.protocol
+
+    def due(now: float) -> List[Any]:
+        protocol._refresh_at = now
+        return []
+
+    client._loop.post(due)
+
+
 def test_a_failing_token_endpoint_does_not_touch_the_living_connection(make_indodax: Make) -> None:
     with IndodaxSandbox(ttl=30) as exchange:
         client = make_indodax(url=exchange.url, rest_url=exchange.rest_url)
         client.start(5)
         exchange.refuse_rest(500, "down")
         failed = client.expect(xchws.Failure)
-        # The refresh is due after half the ttl: the session's clock is moved instead of waiting for it.
-        protocol = client._session.active.protocol
-
-        def due(now: float) -> List[Any]:
-            protocol._refresh_at = now
-            return []
-
-        client._loop.post(due)
+        refresh_now(client)
         assert isinstance(failed.result(5).error, xchws.OpenFailed)
         assert client.status().state is xchws.State.READY and exchange.opened == 1
         order = client.expect(xchws.Order)
@@ -227,14 +231,16 @@ def test_a_failing_token_endpoint_does_not_touch_the_living_connection(make_indo
 
 def test_a_token_that_cannot_be_replaced_ends_the_connection_and_no_more(make_indodax: Make) -> None:
     """The endpoint is down until after the token's end; then it goes on by itself."""
-    with IndodaxSandbox(ttl=2, expire_grace=0.05) as exchange:
+    with IndodaxSandbox(ttl=30) as exchange:
         client = make_indodax(url=exchange.url, rest_url=exchange.rest_url)
         client.start(5)
         failures, down = client.events(xchws.Failure, timeout=5), client.expect(xchws.Disconnected)
         gap = client.expect(xchws.Gap)
         exchange.refuse_rest(503, "<html>maintenance</html>")
+        refresh_now(client)
         assert isinstance(next(failures).error, xchws.OpenFailed), "the new token, on the connection that stands"
         assert client.status().state is xchws.State.READY
+        exchange.expire_token()
         lost = down.result(5).error
         assert isinstance(lost, xchws.ConnectionLost) and lost.code == 3005
         exchange.accept_rest()

@@ -18,6 +18,7 @@ from tests.client.hearing import Everything, shown
 from xchws.exchanges.kyan import models
 from xchws.sandbox import KyanSandbox
 from xchws.sandbox.kyan import MAGIC_KEYS
+from xchws.waiting import Answer
 
 Make = Callable[..., xchws.Kyan]
 
@@ -390,7 +391,7 @@ def test_books_of_overlapping_subscriptions_and_after_a_seq_gap(kyan: KyanSandbo
     kyan.random_walk(1, seed=7)
     kyan.random_walk(300, seed=8)
     gap.result(5)
-    for subscription in list(client._subscriptions.values()):
+    for subscription in client._subscriptions:
         subscription.wait(5)
     kyan.random_walk(300, seed=9)
     settled(client, kyan)
@@ -561,6 +562,23 @@ def test_logout(kyan: KyanSandbox, make: Make) -> None:
     assert over.result(5).error is None
     assert said(kyan)[-1] == "logout" and kyan.opened == 1
     kyan.wait_until(lambda: not kyan.sessions)
+
+
+def test_a_logout_that_nobody_waits_for_any_more_is_one_all_the_same(
+    kyan: KyanSandbox, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make()
+    client.start(5)
+    over = client.expect(xchws.Stopped)
+
+    def wait_in_vain(answer: Answer, timeout: Any) -> bool:
+        kyan.wait_until(lambda: said(kyan)[-1] == "logout")
+        return False
+
+    monkeypatch.setattr(Answer, "wait", wait_in_vain)
+    with pytest.raises(xchws.WaitTimeout):
+        client.logout()
+    assert over.result(5).error is None and kyan.opened == 1
 
 
 # ----------------------------------------------------------------------------------------------------- session recovery

@@ -204,13 +204,13 @@ def asking_finery(stack: ExitStack) -> Wait:
     client = xchws.Finery(exchange.key, exchange.secret, url=exchange.url, backoff=QUICK)
     stack.callback(client.stop)
     client.start(AT_ONCE)
-    exchange.ignore_next("instruments")
-    return Wait(
-        client,
-        lambda: client.instruments(timeout=AGES),
-        lambda: client.instruments(timeout=AT_ONCE),
-        stopped=xchws.ConnectionLost,
-    )
+    exchange.stall()
+
+    def works() -> None:
+        exchange.resume()
+        client.instruments(timeout=AT_ONCE)
+
+    return Wait(client, lambda: client.instruments(timeout=AGES), works, stopped=xchws.ConnectionLost)
 
 
 @wait("a request to Kyan")

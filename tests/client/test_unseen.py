@@ -218,7 +218,7 @@ class Program:
         assert self._client.stop() and self.ended.wait(PATIENCE), place
         status = self._client.status()
         assert status.state is xchws.State.STOPPED and status.threads_alive, place
-        for subscription in self._client._subscriptions.values():
+        for subscription in self._client._subscriptions:
             assert subscription.state == "ended", place
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import pickle
 import threading
+import traceback
 from datetime import timedelta
 from typing import Any, Callable, List
 
@@ -111,7 +112,7 @@ def test_what_nobody_can_ask_any_more_is_not_kept(indodax: IndodaxSandbox, make_
         indodax.place(symbol, "SELL", "900", "1")
     assert kept.result(5).symbol == "ethidr"
     assert [order.symbol for order in looked_at] == ["btcidr", "ethidr"], "whoever has a where and asks nothing is kept"
-    assert len(client._watchers) == len(client._unasked) == 1
+    assert len(client._watchers) == len(client._watchers._unasked) == 1
 
 
 def test_messages_may_be_waited_for(indodax: IndodaxSandbox, make_indodax: Make) -> None:
@@ -148,6 +149,55 @@ def test_a_loop_that_is_too_slow_is_told_so(indodax: IndodaxSandbox, make_indoda
     with pytest.raises(xchws.SlowConsumer) as slow:
         next(stream)
     assert slow.value.dropped == 3
+
+
+def test_what_was_expected_is_in_the_streams_already(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    client.start(5)
+    streams: List[Any] = []
+    kept: List[List[int]] = []
+    for _ in range(8):
+        client.expect(xchws.Order, where=lambda order: kept.append([len(stream._events) for stream in streams]))
+        streams.append(client.events(xchws.Order))
+    indodax.place("btcidr", "SELL", "900", "1")
+    last = client.expect(xchws.Order, quantity=2)
+    indodax.place("btcidr", "SELL", "900", "2")
+    last.result(5)
+    assert kept[:8] == [[1] * 8] * 8
+
+
+def places(error: BaseException) -> int:
+    """How many places it has come through."""
+    return sum(1 for _ in traceback.walk_tb(error.__traceback__))
+
+
+def test_an_error_that_many_are_told_does_not_grow(richamster: RichamsterSandbox, make_richamster: Make) -> None:
+    client = make_richamster()
+    richamster.reject_subscription()
+    refused = client.subscribe_ticker("BTC/UAH")
+    client.start(5)
+    lengths = set()
+    for _ in range(5):
+        with pytest.raises(xchws.SubscriptionRejected) as raised:
+            refused.wait(5)
+        lengths.add(places(raised.value))
+    assert len(lengths) == 1
+
+
+def test_nothing_piles_up_after_the_end(indodax: IndodaxSandbox, make_indodax: Make) -> None:
+    client = make_indodax()
+    indodax.add_account("another", "other-secret")
+    client._exchange._secret = "wrong"
+    with pytest.raises(xchws.AuthenticationFailed):
+        client.start(5)
+    lengths = set()
+    for _ in range(5):
+        client.stop(5)
+        with pytest.raises(xchws.AuthenticationFailed) as raised:
+            next(client.events(xchws.Order))
+        lengths.add(places(raised.value))
+    assert len(lengths) == 1
+    assert not client._mail
 
 
 def test_a_fatal_error_reaches_everybody_who_waits(indodax: IndodaxSandbox, make_indodax: Make) -> None:
@@ -328,7 +378,7 @@ def test_what_became_of_an_earlier_subscription_is_not_said_of_a_new_one(
     def hold(now: float) -> List[Any]:
         entered.set()
         assert go_on.wait(10)
-        return [Settled(earlier._topic, state) for state in ("active", "refused")]
+        return [Settled(earlier.topic, state) for state in ("active", "refused")]
 
     client._post(hold)
     assert entered.wait(5)

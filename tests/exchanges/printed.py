@@ -22,7 +22,8 @@ def meant(text: str, **names: Any) -> Any:
     text = re.sub(r"([{,]\s*)(\w+)(?=:)", r'\1"\2"', text)
     text = re.sub(r",(\s*[}\]])", r"\1", text)
     for name, value in {"False": False, **names}.items():
-        text = re.sub(rf"(:\s*){name}\b", lambda found, value=value: found[1] + json.dumps(value), text)  # type: ignore[misc]
+        said = json.dumps(value).replace("\\", r"\\")
+        text = re.sub(rf"(:\s*){name}\b", rf"\g<1>{said}", text)
     return json.loads(text)
 
 

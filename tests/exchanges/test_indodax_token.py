@@ -251,7 +251,8 @@ def test_too_many_requests_with_status_200(endpoint: responses.RequestsMock) -> 
 
 WAITS: List[Tuple[str, Optional[float]]] = [
     ("0", 0.0), ("120", 120.0), ("Wed, 21 Oct 2026 07:28:30 GMT", 30.0), ("Wed, 21 Oct 2026 07:00:00 GMT", 0.0),
-    ("soon", None), ("-5", None), ("", None), ("1" * 400, 1e9),
+    ("soon", None), ("-5", None), ("", None), ("1" * 400, 1e9), ("1" * 5000, 1e9),
+    ("Wed, 21 Oct 9026 07:28:30 GMT", 1e9),
 ]  # fmt: skip
 
 

@@ -100,6 +100,7 @@ def set_by_and_cut(seconds: float) -> Act:
 
     def inject(trial: Trial) -> None:
         trial.time.wrong += seconds
+        trial.again = True
         trial.lose(trial.proxy.cut)
         if isinstance(trial.outcome, Stopped):
             trial.came(xchws.Stopped, 0)

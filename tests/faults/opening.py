@@ -42,11 +42,11 @@ def frozen_then(trial: Trial, act: Callable[[], None]) -> None:
     trial.proxy.thaw()
 
 
-def led_to(trial: Trial, script: peer.Script, tls: Optional[str] = None) -> None:
-    """Every try meets this peer instead, until one has failed."""
+def led_to(trial: Trial, script: peer.Script, tls: Optional[str] = None) -> xchws.Disconnected:
+    """Every try meets this peer instead, until one has failed: that one's end."""
     with trial.detour(script, None if tls is None else certificates.server(tls)):
         trial.dial()
-        trial.failed(OpenFailed)
+        return trial.failed(OpenFailed)
 
 
 def mute(trial: Trial) -> None:
@@ -131,8 +131,7 @@ def untrusted(kind: str) -> Callable[[Trial], None]:
     """A certificate that must not be taken."""
 
     def inject(trial: Trial) -> None:
-        led_to(trial, peer.until_gone, kind)
-        assert "certificate" in str(trial.errors[-1]).lower()
+        assert "certificate" in str(led_to(trial, peer.until_gone, kind).error).lower()
 
     return inject
 
@@ -150,7 +149,7 @@ fault("HTTP handshake", "reset while the answer is awaited")(lambda trial: froze
 fault("HTTP handshake", "never answered")(mute)
 
 
-def saying(text: bytes) -> Callable[[Trial], None]:
+def saying(text: bytes) -> Callable[[Trial], Any]:
     """An answer that is none."""
     return lambda trial: led_to(trial, peer.answer(text))
 

@@ -12,6 +12,8 @@ import threading
 from types import TracebackType
 from typing import Callable, List, Optional, Type
 
+from xchws.sandbox import tls
+
 HOST = "127.0.0.1"
 Script = Callable[[socket.socket], None]
 
@@ -69,7 +71,8 @@ class Peer:
     def _serve(self, sock: socket.socket) -> None:
         try:
             if self._tls is not None:
-                sock = self._tls.wrap_socket(sock, server_side=True)
+                sock = secured = tls.accepted(self._tls, sock)
+                secured.do_handshake()
             self._script(sock)
         except OSError:
             pass  # the client is gone, or does not like us

@@ -293,7 +293,9 @@ class Trial:
                 assert self._told.wait_for(lambda: len(read) >= connections, WAIT), f"read on {read}"
 
     def _comes(self, number: int) -> None:
+        mark = self._mark
         self.came(Data, 0, lambda event: self.rig.number(event) == number)
+        self._mark = mark  # what is waited for next may have been told before the number
 
     # -------------------------------------------------------------------------------------------------- what is waited for
 

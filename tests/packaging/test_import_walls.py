@@ -94,7 +94,7 @@ WALLS = (
         "a user's code and the owner thread meet in runtime/, in Client and in what waits for it, and nowhere else",
         ("threading", "_thread", "queue", "concurrent", "multiprocessing"),
         breaks=("exchanges/kyan/client.py", "def later():\n    import threading"),
-        doors=("runtime/", "transports/", "sandbox/", "client.py", "waiting.py", "threads.py"),
+        doors=("runtime/", "transports/", "sandbox/", "client.py", "subscribing.py", "threads.py"),
     ),
     Wall(
         "no asyncio",

@@ -156,6 +156,7 @@ def test_a_strand_that_is_called_off_never_works() -> None:
     assert strand.call_off() and strand.call_off()
     assert said() == [False, True, True]
     strand.start()
+    assert strand._thread is not None
     strand._thread.join(5)
     assert worked == [] and said() == [False, True, True]
 

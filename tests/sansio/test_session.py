@@ -47,6 +47,7 @@ from xchws.sansio.actions import (
     Finish,
     Hangup,
     Interrupted,
+    Leave,
     Missed,
     Output,
     Ready,
@@ -371,6 +372,22 @@ def test_other_failures_between_do_not_acquit() -> None:
         stage.sleep()
     stage.dial_failed(suspect(2))
     assert stage.stands(State.STOPPED)
+
+
+def test_a_session_that_the_exchange_has_ended_for_the_user_is_a_stop() -> None:
+    stage, actor = connected(A)
+    stage.request()
+    effects = stage.says(actor, Replied(1, value="gone"), Leave(), Failure(error=XchwsError("too late")))
+    assert effects == [
+        Resolved(1, "gone"),
+        Hangup(1, 1000),
+        Settled(A, "pending"),
+        StateChanged(old=State.READY, new=State.STOPPED, exchange="sim"),
+        Disconnected(exchange="sim"),
+        Settled(A, "ended"),
+        Stopped(exchange="sim"),
+        Finish(),
+    ]
 
 
 def test_stop_when_ready() -> None:

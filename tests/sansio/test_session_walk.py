@@ -26,6 +26,7 @@ from xchws.sansio.actions import (
     Expiry,
     Fetch,
     Interrupted,
+    Leave,
     Missed,
     Output,
     Ready,
@@ -138,10 +139,13 @@ class Walk(RuleBasedStateMachine):
             if self.stage.number_of(actor) is not None and topic in actor.held and not self.link(actor).suspended:
                 self.stage.says(actor, Accepted(topic), trade(f"in {topic.name}", topic.name))
 
-    @rule(sure=st.integers(0, 40))
-    def stop(self, sure: int) -> None:
+    @rule(sure=st.integers(0, 40), agreed=st.booleans())
+    def stop(self, sure: int, agreed: bool) -> None:
         if sure == 40:
-            self.stage.stop()
+            if agreed and self.stage.open:
+                self.stage.says(next(iter(self.stage.open.values())), Leave())
+            else:
+                self.stage.stop()
             assert self.stage.start() == []
 
     @rule(topic=topics)

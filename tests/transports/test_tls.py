@@ -12,6 +12,7 @@ import weakref
 from typing import Any, Callable, List
 
 import pytest
+import trustme
 
 import xchws
 from xchws.sandbox import RichamsterSandbox
@@ -53,6 +54,20 @@ def test_none_is_made_where_none_is_needed(monkeypatch: pytest.MonkeyPatch) -> N
     third.result(5)
     mute.stop()
     assert len(made) == 1, "one for all connections of a client"
+
+
+def test_certificates_that_could_not_be_read_are_read_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    authority, server, place = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tmp_path / "authorities.pem"
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    monkeypatch.setenv(ssl.get_default_verify_paths().openssl_cafile_env, str(place))
+    with RichamsterSandbox(ssl_context=server) as exchange:
+        client = xchws.Richamster(url=exchange.url, backoff=xchws.Backoff(initial=0.01, maximum=0.01))
+        refused = client.expect(xchws.Disconnected)
+        client.start()
+        assert "CERTIFICATE_VERIFY_FAILED" in str(refused.result(10).error)
+        place.write_bytes(authority.cert_pem.bytes())
+        client.wait_ready(10)
+        client.stop()
 
 
 def test_a_peer_that_has_reset_the_connection_leaves_no_descriptor_open() -> None:

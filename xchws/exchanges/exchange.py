@@ -13,7 +13,7 @@ from xchws import clock
 from xchws.backoff import Backoff
 from xchws.credentials import Secrets
 from xchws.errors import ConfigurationError, HandshakeRejected
-from xchws.sansio.actions import Close
+from xchws.sansio.actions import Close, Topic
 from xchws.sansio.protocol import Protocol
 from xchws.transports.http import Http
 from xchws.transports.route import Route
@@ -52,6 +52,9 @@ class Exchange(ABC):
     @abstractmethod
     def protocol(self, route: Route) -> Protocol:
         """What speaks on the connection that this route led to."""
+
+    def begin(self, topic: Topic) -> None:  # noqa: B027  # most exchanges have nothing to do here
+        """A new subscription of this topic is about to be asked for, and owes nothing to an earlier one."""
 
     def fetch(self, job: str, http: Http) -> Any:
         """Do a job that the protocol asked for; blocks.

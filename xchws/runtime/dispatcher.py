@@ -124,7 +124,7 @@ class Dispatcher:
             for event in events:
                 said = isinstance(event, Data) or _said(event)
                 if said and dropped:
-                    dropped += 1
+                    dropped += bool(self._registry.routes(type(event)))
                     continue
                 if self._queued(event, taken):
                     if said and len(taken) >= room:
@@ -248,7 +248,9 @@ class Dispatcher:
         for registration in self._registry.routes(type(event)):
             if self.abandoned:
                 return False
-            if (self.strand is None or registration.when_slow != LATEST) and registration.matches(event):
+            if self.strand is not None and registration.when_slow == LATEST:
+                continue  # it has a place of its own
+            if not registration.removed and registration.matches(event):
                 self._call(registration, event)
         return True
 

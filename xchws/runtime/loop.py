@@ -204,6 +204,7 @@ class Loop:
                 if mask & selectors.EVENT_READ:
                     self._read(number, connection)
         self._carry_out_mail()
+        self._deliver()  # a failed try is told before the next one begins
         now = clock.monotonic()
         due = self._session.deadline()
         if due is not None and now >= due:

@@ -25,12 +25,13 @@ class Strand:
     """
 
     def __init__(self, name: str, work: Callable[[], None], last: Callable[[], None], bell: Bell) -> None:
+        self._name = name
         self._work = work
         self._last = last
         self._bell = bell
         self._begins: Latch[bool] = Latch(bell)
         self._ended = False
-        self._thread = OurThread(self._run, name)
+        self._thread: Optional[OurThread] = None
 
     def start(self) -> None:
         """Start the thread.
@@ -38,6 +39,8 @@ class Strand:
         Raises:
             RuntimeError: the process can have no more threads.
         """
+        # Not made before: CPython 3.13 takes every thread for one that has ended once the process has been forked.
+        self._thread = OurThread(self._run, self._name)
         self._thread.start()
 
     def call_off(self) -> bool:
@@ -74,6 +77,7 @@ class Strand:
             return True
         if not self._bell.wait_for(lambda: self._ended, None if deadline is None else deadline - clock.monotonic()):
             return False
+        assert self._thread is not None, "it has run"
         self._thread.join(_LAST_STEPS)
         return True
 

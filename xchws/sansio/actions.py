@@ -168,9 +168,14 @@ class Close:
     at_once: bool = False
 
 
+@attrs.frozen
+class Leave:
+    """The exchange has ended the session because the user asked it to: the client stops."""
+
+
 Output = Union[
     Event, Send, Ready, Accepted, Refused, Unanswered, Interrupted, Missed, Replied, Fetch, Expiry, ServerTime, Renew, Suspend,
-    Resume, Close
+    Resume, Close, Leave
 ]  # fmt: skip
 
 

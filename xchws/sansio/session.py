@@ -52,6 +52,7 @@ from xchws.sansio.actions import (
     Finish,
     Hangup,
     Interrupted,
+    Leave,
     Missed,
     Output,
     Ready,
@@ -368,6 +369,8 @@ class Session:
             self._suspend(link, output.reason, now)
         elif isinstance(output, Resume):
             self._resume(link, now)
+        elif isinstance(output, Leave):
+            self._finish(None, now)
 
     def _replied(self, replied: Replied) -> None:
         if self._tickets.pop(replied.ticket, None) is not None:

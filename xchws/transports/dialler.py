@@ -50,6 +50,7 @@ class Dialler:
         self._secrets = secrets
         self._proxy = proxy
         self._context = context
+        self._default: Optional[ssl.SSLContext] = None
         self._offset = offset
         self._max_message = max_message
 
@@ -87,14 +88,19 @@ class Dialler:
         host = address.hostname or ""
         if address.scheme != "wss":
             return tcp.connect(host, address.port or 80, proxy=proxy, scope=scope)
-        if self._context is None:
-            self._context = tls.default()  # not before it is wanted, and not on the caller's thread: it takes its time
+        context = self._context
+        if context is None:  # not made before it is wanted, and not on the caller's thread: it takes its time
+            context = self._default = self._default or tls.default()
         sock = tcp.connect(host, address.port or 443, proxy=proxy, scope=scope)
         try:
-            sock = secured = tls.wrapped(self._context, sock, host)
+            sock = secured = tls.wrapped(context, sock, host)
             secured.do_handshake()
-        except BaseException:
+        except BaseException as error:
             sock.close()
+            if isinstance(error, ssl.SSLCertVerificationError):
+                # Perhaps the system's certificates could not be read when it was made: OpenSSL does not say so.
+                tls.forget(context)
+                self._default = None
             raise
         return sock
 
@@ -118,6 +124,10 @@ class Dialler:
                 raise
             hear_date(self._offset, reply.headers, asked)
             return self._rejected(reply)
+        finally:
+            # It refers to itself; what it holds of ours must not wait for the collector. That closes a stream in whatever
+            # thread it runs in, and Python drops what a signal raises meanwhile: Ctrl-C would be lost.
+            dialled.shutdown()
         answered = dialled.handshake_response
         hear_date(self._offset, answered.headers, asked)
         if answered.status == _SWITCHING:

@@ -26,6 +26,7 @@ from xchws.transports.proxy import Proxy, environment_proxy
 from xchws.transports.scope import Cancelled, CancelScope
 from xchws.transports.tcp import Reach, ReachedConnection
 
+_LONGEST = 1e9  # seconds: nobody means a longer Retry-After, and instants that far away can still be written down
 _MAX_BODY = 1024 * 1024  # bytes; the answers wanted here have some hundred
 
 
@@ -53,11 +54,11 @@ def retry_after(headers: Mapping[str, str]) -> Optional[float]:
     if not value:
         return None
     if value.isascii() and value.isdigit():
-        return float(min(int(value), 10**9))
+        return min(float(value), _LONGEST)
     try:
         until = parsedate_to_datetime(value)
         base = parsedate_to_datetime(given["date"]) if "date" in given else clock.utc_now()
-        return max(0.0, (until - base).total_seconds())
+        return min(max(0.0, (until - base).total_seconds()), _LONGEST)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
 

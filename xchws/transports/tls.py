@@ -20,10 +20,13 @@ def checked(context: Optional[ssl.SSLContext]) -> Optional[ssl.SSLContext]:
     """The user's context, or None.
 
     Raises:
-        ConfigurationError: it is something else.
+        ConfigurationError: it is something else, or for servers only.
     """
     if context is not None and not isinstance(context, ssl.SSLContext):
         raise ConfigurationError(f"tls must be an ssl.SSLContext or None, not {context!r}", argument="tls")
+    if context is not None and context.protocol == ssl.PROTOCOL_TLS_SERVER:
+        text = "tls must be a context for clients, as ssl.create_default_context() makes it; this one is for servers"
+        raise ConfigurationError(text, argument="tls")
     return context
 
 
@@ -44,6 +47,13 @@ def default() -> ssl.SSLContext:
         )  # urllib3 would do so some time: what the stream says must not depend on it
         _in_use[place] = weakref.ref(context)
     return context
+
+
+def forget(context: ssl.SSLContext) -> None:
+    """Whoever wants the default next reads the system's certificates anew, if this was it."""
+    for place, known in list(_in_use.items()):
+        if known() is context:
+            _in_use.pop(place, None)
 
 
 def wrapped(context: ssl.SSLContext, sock: socket.socket, host: str) -> ssl.SSLSocket:

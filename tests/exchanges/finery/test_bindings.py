@@ -122,6 +122,19 @@ def test_what_a_renewed_feed_tells_before_its_snapshot_is_told_after_the_gap() -
     assert not gap.recovered and (gap.until - gap.since).total_seconds() == 5
 
 
+def test_a_snapshot_that_tells_all_comes_next_after_its_gap() -> None:
+    """Not what a kept feed told before it, which it tells again."""
+    limits, update = samples.MESSAGES["limits"], samples.MESSAGES["limit"]
+    talk = Conversation()
+    talk.bind("L")
+    talk.hear(limits, LOST)
+    talk.hear_at_once(CONNECTED, limits)
+    assert talk.hear(["L", 0, "Z", 100], update, ["L", 0, "U", 0]) == []
+    gap, *told = talk.hear(limits)
+    assert isinstance(gap, events.Gap) and gap.recovered
+    assert told and all(isinstance(one, finery.CounterpartyLimit) and one.action == "S" for one in told)
+
+
 @pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("feed", ["O", "F"])
 def test_what_a_kept_feed_tells_with_the_return_of_the_back_end_comes_after_the_gap(feed: str, together: bool) -> None:

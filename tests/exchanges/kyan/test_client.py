@@ -66,7 +66,7 @@ PERP, PUT = "ETH_USDC-PERPETUAL", "ETH_USDC-27MAR26-4200-P"
 def test_what_is_sent_for_a_subscription(subscribe: Callable[[Kyan], Any], channel: str, query: Dict[str, Any]) -> None:
     client = Kyan("k")
     subscription = subscribe(client)
-    (wanted,) = client._subscriptions
+    (wanted,) = (one.topic for one in client._subscriptions)
     assert (wanted.channel, wire_query(wanted)) == (channel, query)
     assert subscribe(client) is subscription
     assert subscription.name.startswith(channel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Optional, Type
+from typing import Any, Dict, Optional, Tuple, Type
 
 import pytest
 
@@ -15,10 +15,11 @@ from xchws.errors import (
     OpenFailed,
     RateLimited,
     RequestRejected,
+    Silent,
     SubscriptionRejected,
     XchwsError,
 )
-from xchws.events import Connected, Disconnected, Failure, Gap, Message, State
+from xchws.events import Connected, Disconnected, Failure, Gap, Message, State, Stopped
 from xchws.exchanges.kyan.models import Fill, IndexPrice
 from xchws.exchanges.kyan.protocol import GetInstruments, Logout
 from xchws.exchanges.kyan.session import Numbering
@@ -322,14 +323,40 @@ def test_requests() -> None:
     talk.pass_time(61)
     assert "no answer" in str(talk.resolved[-1].error) and not talk.hangups
     talk.sent()
-    talk.request(Logout())
-    (command,) = talk.sent()
-    talk.say(samples.LOGOUT_OK.replace(b"optional-request-id", command["id"].encode()))
-    assert talk.resolved[-1] == Resolved(1)
     talk.request(GetInstruments(("ETH",)))
     talk.answer(talk.sent()[0], "Not Authorized")
     assert isinstance(talk.resolved[-1].error, RequestRejected)
     assert len(talk.hangups) == 1
+
+
+def logging_out() -> Tuple[Conversation, Dict[str, Any]]:
+    talk = Conversation(recovery=False)
+    talk.authorize()
+    talk.request(Logout())
+    (command,) = talk.sent()
+    return talk, command
+
+
+def test_logout() -> None:
+    talk, command = logging_out()
+    talk.say(samples.LOGOUT_OK.replace(b"optional-request-id", command["id"].encode()))
+    assert talk.resolved == [Resolved(1)] and len(talk.hangups) == 1
+    assert talk.told(Stopped) == [Stopped(exchange="kyan")]
+
+
+def test_a_logout_that_is_refused() -> None:
+    talk, command = logging_out()
+    talk.answer(command, "RATELIMITED")
+    assert isinstance(talk.resolved[-1].error, RateLimited)
+    assert not talk.hangups and not talk.told(Stopped)
+
+
+def test_a_logout_without_an_answer() -> None:
+    """Whether there is still a session nobody knows; one that has ended would tell nothing."""
+    talk, _ = logging_out()
+    talk.pass_time(61)
+    assert isinstance(talk.resolved[-1].error, Silent) and len(talk.hangups) == 1
+    assert talk.told(Disconnected) and not talk.told(Stopped)
 
 
 # ------------------------------------------------------------------------------------------------------------ recovery

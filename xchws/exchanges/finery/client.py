@@ -20,9 +20,10 @@ from xchws.hooks import Hook
 from xchws.sansio.actions import Close
 from xchws.sansio.fills import FillMemory
 from xchws.sansio.protocol import Protocol
+from xchws.sansio.trust import Trust
+from xchws.subscribing import Subscription
 from xchws.transports.http import Http
 from xchws.transports.route import Route
-from xchws.waiting import Subscription
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -33,7 +34,9 @@ _ENVIRONMENTS = {
     "production": "wss://trade.finerymarkets.com/ws",
     "test": "wss://test.finerymarkets.com/ws",
 }
-_STALE_LIMIT = 5  # handshakes in a row refused for their nonce or timestamp before that is held to be for good
+_STALE_LIMIT = (
+    5  # handshakes in a row refused for their nonce or timestamp before that is held to be for good; see Trust, too
+)
 
 PLACES = Places()
 """Of the whole process."""
@@ -55,6 +58,7 @@ class FineryExchange(Exchange):
         self._host = _host_of(url)
         self._json_ping = json_ping
         self._fills = FillMemory()
+        self._trust = Trust()
         self._nonce = 0  # of the last handshake
 
     def route(self, http: Http) -> Route:
@@ -72,6 +76,7 @@ class FineryExchange(Exchange):
         return Route(self._url, headers=headers, grant=place)
 
     def protocol(self, route: Route) -> Protocol:
+        self._trust.served = True  # the handshake is the login
         return FineryProtocol(self._fills, self._json_ping, self.secrets)
 
     def ended(self, route: Route) -> None:
@@ -97,7 +102,7 @@ class FineryExchange(Exchange):
             code=code,
             exchange=NAME,
         )
-        return Close(refused, verdict=verdict, limit=_STALE_LIMIT)
+        return Close(refused, verdict=verdict, limit=_STALE_LIMIT, patience=self._trust.patience)
 
 
 def _host_of(url: str) -> str:

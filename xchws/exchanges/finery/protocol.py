@@ -165,7 +165,8 @@ class FineryProtocol(Protocol):
             binding.accept()
             accepted = Accepted(binding.topic, recovered=binding.recovers)
             return [accepted, *self._replayed(binding), *self._told(frame, text)]
-        if action != "S":  # a snapshot that answers nothing is followed by one that does
+        # A snapshot that answers nothing is followed by one that does, which tells again what most feeds' updates have told.
+        if action != "S" and not binding.recovers:
             binding.early.append((frame, text))
         return []
 

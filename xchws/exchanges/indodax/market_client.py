@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Callable, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from xchws.client import Client
 from xchws.credentials import Secrets, credential
@@ -13,11 +13,11 @@ from xchws.exchanges.indodax.market_models import ORDER_BOOK, SUMMARY, TICKS, TR
 from xchws.exchanges.indodax.market_protocol import IndodaxMarketProtocol, MarketMemory
 from xchws.exchanges.indodax.models import NAME
 from xchws.hooks import Hook
-from xchws.sansio.actions import Close, Effect, Topic
+from xchws.sansio.actions import Close, Topic
 from xchws.sansio.protocol import Protocol
+from xchws.subscribing import Subscription
 from xchws.transports.http import Http
 from xchws.transports.route import Route
-from xchws.waiting import Subscription
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -76,10 +76,9 @@ class IndodaxMarketExchange(Exchange):
             error.retry_after = _SLOWLY
         return Close(error)
 
-    def begin(self, topic: Topic) -> List[Effect]:
+    def begin(self, topic: Topic) -> None:
         """A new subscription begins with what comes from now on, not where an earlier one of the channel ended."""
         self._memory.positions.forget(topic.channel)
-        return []
 
 
 class IndodaxMarket(Client):
@@ -160,13 +159,6 @@ class IndodaxMarket(Client):
                 exchange=NAME,
             )
         return self._subscribe(Topic(channel))
-
-    def _subscribe(self, topic: Topic) -> Subscription:
-        with self._lock:
-            known = self._subscriptions.get(topic)
-            if known is None or known.state not in ("pending", "active"):
-                self._post(lambda now: self._exchange.begin(topic))
-            return super()._subscribe(topic)
 
 
 def _environment(name: str) -> tuple[str, str]:

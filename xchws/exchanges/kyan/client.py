@@ -18,9 +18,9 @@ from xchws.exchanges.kyan.protocol import GetInstruments, KyanProtocol, Logout
 from xchws.exchanges.kyan.session import Memory
 from xchws.hooks import Hook
 from xchws.sansio.protocol import Protocol
+from xchws.subscribing import Subscription
 from xchws.transports.http import Http
 from xchws.transports.route import Route
-from xchws.waiting import Subscription
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -260,11 +260,13 @@ class Kyan(Client):
         return found
 
     def logout(self, timeout: Optional[float] = 10.0) -> None:
-        """End the session at the exchange, then stop the client, which could do nothing without one.
+        """End the session at the exchange, and with it the client, which could do nothing without one.
+
+        Where an exception comes out of it, Ctrl-C too, the client lives on as long as its session does: it stops when the
+        exchange agrees after all, and logs in anew where the connection is lost or no answer has come for a minute.
 
         Raises:
-            RequestRejected, RateLimited, WaitTimeout, Silent, ConnectionLost, StateError: as `get_instruments`; the client
-                has not been stopped then.
+            RequestRejected, RateLimited, WaitTimeout, Silent, ConnectionLost, StateError: as `get_instruments`.
         """
         self._request(Logout(), timeout)
         self.stop()

@@ -30,6 +30,7 @@ from xchws.exchanges.kyan.wire import Envelope
 from xchws.sansio.actions import (
     Close,
     Expiry,
+    Leave,
     Output,
     Ready,
     Renew,
@@ -218,7 +219,7 @@ class KyanProtocol(Protocol):
             return [replied, self._subscriptions.unauthorized()] if error == refusal.NOT_AUTHORIZED else [replied]
         if command.verb == "logout":
             self._session.token = None
-            return [Replied(ticket)]
+            return [Replied(ticket), Leave()]
         try:
             return [Replied(ticket, wire.instruments_of(text))]
         except (*UNREADABLE, ValueError) as error:
@@ -339,7 +340,9 @@ class KyanProtocol(Protocol):
             self._subscriptions.unanswered(command.topic)
             return [Unanswered(command.topic)]
         if command.ticket is not None:
-            return [Replied(command.ticket, error=Silent(told, exchange=NAME))]
+            replied = Replied(command.ticket, error=Silent(told, exchange=NAME))
+            # A session that may have been ended tells nothing, and nobody would know.
+            return [replied, Close(Silent(told, exchange=NAME))] if command.verb == "logout" else [replied]
         return [refusal.failure(ExchangeError(told, exchange=NAME))]
 
     # ------------------------------------------------------------------------------------------------------------ ends

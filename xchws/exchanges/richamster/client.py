@@ -14,9 +14,9 @@ from xchws.exchanges.richamster.models import NAME, ORDER_BOOK, TICKER, TRADING,
 from xchws.exchanges.richamster.protocol import RichamsterProtocol
 from xchws.sansio.actions import Close, Topic
 from xchws.sansio.protocol import Protocol
+from xchws.subscribing import Subscription
 from xchws.transports.http import Http
 from xchws.transports.route import Route
-from xchws.waiting import Subscription
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
