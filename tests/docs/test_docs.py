@@ -402,7 +402,7 @@ def test_what_really_comes_is_what_the_tables_name(sandbox: Any, make: Callable[
         with client:
             client.wait_ready(WAIT)
             for name, _ in client.status().subscriptions:
-                next(each for each in client._subscriptions.values() if each.name == name).wait(WAIT)
+                next(each for each in client._subscriptions if each.name == name).wait(WAIT)
             exchange.random_walk(200)
             MORE.get(sandbox, lambda exchange: None)(exchange)
             other = client.expect(xchws.Other)

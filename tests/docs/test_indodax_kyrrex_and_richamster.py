@@ -70,9 +70,9 @@ def test_a_message_of_richamster_becomes_what_its_row_says(row: Row) -> None:
     (channel,), (call,) = coded(row["channel"]), coded(row["subscribing"])
     client = xchws.Richamster("token")
     subscription = getattr(client, call.partition("(")[0])("KRB/UAH")
-    assert subscription._topic == Topic(channel, ("KRB/UAH",))
+    assert subscription.topic == Topic(channel, ("KRB/UAH",))
     assert coded(row["`Subscription.name`"]) == [subscription.name.replace("KRB/UAH", "BTC/UAH")]
-    protocol.subscribe(subscription._topic, 0.0)
+    protocol.subscribe(subscription.topic, 0.0)
     assert classes(protocol.received(sample("richamster", channel), 0.0)) == named(row)
     client.stop()
 
@@ -127,11 +127,11 @@ def test_a_message_of_indodax_market_becomes_what_its_row_says(row: Row) -> None
         text, channel = b'{"result":{"channel":"news:x","data":{"data":{}}}}', "news:x"
         subscription = method(channel)
     client.stop()
-    assert subscription._topic == Topic(channel) and subscription.name == channel
+    assert subscription.topic == Topic(channel) and subscription.name == channel
     protocol = IndodaxMarketProtocol("token", MarketMemory(), Secrets())
     protocol.opened(0.0)
     protocol.received(b'{"id":1,"result":{}}', 0.0)
-    protocol.subscribe(subscription._topic, 0.0)
+    protocol.subscribe(subscription.topic, 0.0)
     protocol.received(b'{"id":2,"result":{"offset":1}}', 0.0)
     made = classes(protocol.received(text, 0.0)) - {xchws.Failure}
     assert made and all(any(issubclass(one, found) for found in named(row)) for one in made)

@@ -51,7 +51,7 @@ def test_a_method_of_kyan_subscribes_its_channel(row: Row) -> None:
     (channel,) = coded(row["channel"])
     needed = {name: ARGUMENTS[name] for name in coded(row["must have"])}
     subscription = getattr(client, coded(row["method"])[0])(**needed)
-    assert (subscription._topic.channel, wire_query(subscription._topic)) == (channel, needed)
+    assert (subscription.topic.channel, wire_query(subscription.topic)) == (channel, needed)
     client.stop()
 
 
@@ -112,7 +112,7 @@ def test_a_feed_of_finery_becomes_what_its_row_says(row: Row) -> None:
         method, argument = re.fullmatch(r"(\w+)\((\w*)\)", call).groups()  # type: ignore[union-attr]  # all are calls
         given = {"instrument": ["BTC-EUR"], "currency": [name.rpartition(" ")[2]], "": []}[argument]
         subscription = getattr(client, method)(*given)
-        assert subscription._topic.channel == letter and subscription.name == name
+        assert subscription.topic.channel == letter and subscription.name == name
     client.stop()
     made: Set[Type[xchws.Event]] = set()
     for message in finery_samples.MESSAGES.values():
