@@ -430,7 +430,7 @@ def test_a_signal_in_a_with_block_leaves_it_and_the_client_is_stopped(signals: S
             client.wait_ready(AT_ONCE)
             inside.set()
             client.expect(xchws.Ticker).result(AGES)
-        assert client.status().state is xchws.State.STOPPED and ours() == []
+        all_over(client)
 
 
 def test_ctrl_c_while_a_with_block_is_left(signals: Signals) -> None:
